@@ -1,0 +1,51 @@
+"""The one exception family of countenance.
+
+Every room raises a subclass of ``CountenanceError`` for anything that a user can mend: a bad file,
+a bad argument, a missing dependency. The message is one line that says what was expected, what was
+found, and what to do; where a file is at fault it names the file, the row and the field. ``cli.py``
+alone turns these into one line on stderr and exit status 1. Anything else that escapes is a bug.
+"""
+
+
+class CountenanceError(Exception):
+    """Base class: the message is one line that a user can act on."""
+
+
+class ActionUnitError(CountenanceError):
+    """An action unit that cannot be parsed, or that the mapping in use does not accept."""
+
+
+class TableError(CountenanceError):
+    """A versioned data file (mapping, phrases, prompts, lexicon, rig) is unknown or malformed."""
+
+
+class CorpusError(CountenanceError):
+    """A corpus cannot be read: missing, truncated, of another format, or without transcripts."""
+
+
+class EngineError(CountenanceError):
+    """A language model cannot be loaded or cannot do what the annotator needs."""
+
+
+class RunError(CountenanceError):
+    """An annotation run folder is unusable: of other settings, locked, damaged or unwritable."""
+
+
+class DatasetError(CountenanceError):
+    """A dataset folder cannot be built, opened or trusted."""
+
+
+class ModelError(CountenanceError):
+    """A checkpoint, a text encoder or a training configuration is unusable."""
+
+
+class CardError(CountenanceError):
+    """A card cannot be rendered because a fact that it states is missing."""
+
+
+class RenderError(CountenanceError):
+    """A face or a figure cannot be drawn or written."""
+
+
+class MissingDependencyError(CountenanceError):
+    """An optional package is not installed; the message names the extra that brings it."""
