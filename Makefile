@@ -1,0 +1,50 @@
+# countenance: every chore has one name here. `make demo` and `make test` are the two that a newcomer needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install demo test lint format bench wheel constraints clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip==26.1
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[embedded,dev]'
+	touch $@
+
+demo: install
+	$(BIN)/countenance demo --out out/demo
+
+test: install
+	$(BIN)/python -m pytest
+
+# mypy wants the package under its own name: a link called `countenance` that points at this folder.
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p .cache/typing && ln -sfn ../.. .cache/typing/countenance
+	MYPYPATH=.cache/typing $(BIN)/mypy --package countenance
+
+format: install
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+# Builds the wheel and installs it, with its dependencies, into an empty environment outside the checkout.
+wheel: install
+	rm -rf build dist .cache/wheel
+	$(BIN)/python -m build --wheel --outdir dist .
+	$(PYTHON) -m venv .cache/wheel
+	.cache/wheel/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	cd .cache && wheel/bin/python ../tests/check_wheel.py
+
+constraints:
+	{ echo "# The exact versions that were tested together (Python 3.11, Linux x86-64, CPU). Made by 'make constraints'."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.txt
+
+clean:
+	rm -rf build dist out .cache *.egg-info
