@@ -1,0 +1,249 @@
+"""Annotate corpora with a local LLM into a run folder: ``countenance annotate``.
+
+transcripts ─► readings (llama.cpp) ─► tags, strength ─► action units ─► description ─► record
+
+Each record depends only on its own transcript, the seed and the versions named in the run's
+manifest: neither the order, nor the number of workers, nor a kill and a resume in between changes
+a bit of it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..au_mapping import AUMapping, load_mapping
+from ..errors import CountenanceError, RunError
+from .action_unit_draw import draw_action_units
+from .agreement import tag_agreement
+from .calibration import Calibration, calibrate, choose_tags
+from .corpora import CorpusReading, CorpusSpec, read_corpora
+from .description import compose_description
+from .emotion_table import EMOTION_TABLE
+from .model_files import PACKAGED, GgufModel, resolve_model
+from .phrases import PHRASES_TABLE
+from .record import AnnotationRecord, record_fault
+from .run_store import STATISTICS, RunStore, write_json
+from .scoring import Reading, ScorePrompt, Scorer, open_scorers, read_in_order
+from .transcripts import Transcript, transcript_id
+
+STRATEGY = "score"
+_FLUSH_EVERY = 64
+
+Progress = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class AnnotationConfig:
+    """What to annotate, with what, and where to.
+
+    Attributes:
+        corpora: Where the transcripts come from; several add up.
+        out: The run folder; an unfinished run with the same settings is continued.
+        model: ``packaged`` or the path of a GGUF file.
+        limit: Most transcripts to take; None takes all.
+        seed: Decides which action units and words are drawn, item by item.
+        workers: Engines that read transcripts side by side, one CPU thread each.
+        gpu_layers: Model layers to offload, where llama.cpp was built for a GPU.
+        prompt_version: Packaged prompt.
+        mapping_version: Table of action units that the records may use.
+    """
+
+    corpora: tuple[CorpusSpec, ...]
+    out: Path
+    model: str = PACKAGED
+    limit: int | None = None
+    seed: int = 0
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    gpu_layers: int = 0
+    prompt_version: str = "score-v1"
+    mapping_version: str = "v1"
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise RunError(f"seed: expected 0 or more, found {self.seed}")
+        if self.workers < 1:
+            raise RunError(f"workers: expected 1 or more, found {self.workers}")
+
+
+class ScoreAnnotator:
+    """The ``score`` strategy: closed questions to the LLM, then seeded composition from tables.
+
+    Args:
+        calibration: The model's habits, to compare each reading with.
+        tags: Emotion tags in the order of the readings.
+        annotator: Provenance name of the model.
+        seed: Run seed; each item draws from its own generator, seeded with this and its id.
+        mapping: Table that the action units belong to.
+    """
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        tags: Sequence[str],
+        annotator: str,
+        seed: int,
+        mapping: AUMapping,
+    ) -> None:
+        self.calibration = calibration
+        self.tags = tuple(tags)
+        self.annotator = annotator
+        self.seed = seed
+        self.mapping = mapping
+
+    def annotate(self, transcript: Transcript, reading: Reading) -> AnnotationRecord:
+        """Compose the record of one transcript from the model's answers about it."""
+        identifier = transcript_id(transcript)
+        draws = np.random.default_rng([self.seed, int(identifier, 16)])
+        emotions = choose_tags(self.calibration.tag_evidence(reading), self.tags)
+        action_units = draw_action_units(emotions, self.calibration.strength(reading), draws)
+        return AnnotationRecord(
+            id=identifier,
+            transcript=transcript.text,
+            emotions=emotions,
+            description=compose_description(action_units, emotions, draws),
+            action_units=[str(unit) for unit in action_units],
+            source=transcript.source,
+            source_id=transcript.source_id,
+            annotator=self.annotator,
+            strategy=STRATEGY,
+            prompt_version=self.calibration.prompt_version,
+            mapping_version=self.mapping.version,
+            seed=self.seed,
+        )
+
+
+def annotate(config: AnnotationConfig, progress: Progress | None = None) -> dict[str, Any]:
+    """Annotate all transcripts that the run folder does not hold yet.
+
+    Args:
+        config: What to do.
+        progress: Called with (finished, total, set aside) after every transcript.
+
+    Returns:
+        The statistics that are also written to ``RUN/stats.json``.
+
+    Raises:
+        CorpusError: A corpus cannot be read.
+        EngineError: The model cannot be loaded.
+        RunError: The run folder cannot be used.
+    """
+    mapping = load_mapping(config.mapping_version)
+    prompt = ScorePrompt.load(config.prompt_version)
+    corpus = read_corpora(config.corpora, limit=config.limit)
+    model = resolve_model(config.model)
+    with open_scorers(model, prompt, config.workers, config.gpu_layers) as scorers:
+        calibration = calibrate(scorers, model)
+        identity = _identity(config, model, calibration)
+        annotator = ScoreAnnotator(calibration, prompt.tags, model.annotator, config.seed, mapping)
+        with RunStore(config.out, identity) as store:
+            write_json(config.out / "calibration.json", calibration.as_dict())
+            seconds, done = _annotate_into(store, corpus.transcripts, scorers, annotator, progress)
+            statistics = _statistics(store, config, corpus, model)
+            statistics["last_session"] = {
+                "items": done,
+                "seconds": round(seconds, 3),
+                "items_per_second": round(done / seconds, 2) if done else 0.0,
+                "lines_repaired": store.repaired,
+            }
+            write_json(config.out / STATISTICS, statistics)
+    return statistics
+
+
+def _annotate_into(
+    store: RunStore,
+    transcripts: Sequence[Transcript],
+    scorers: Sequence[Scorer],
+    annotator: ScoreAnnotator,
+    progress: Progress | None,
+) -> tuple[float, int]:
+    finished = store.finished_ids
+    left = [item for item in transcripts if transcript_id(item) not in finished]
+    labels = frozenset(annotator.tags)
+    started = time.perf_counter()
+    done = 0
+    try:
+        for transcript, reading in read_in_order(scorers, left):
+            _settle(store, transcript, reading, annotator, labels)
+            done += 1
+            if done % _FLUSH_EVERY == 0:
+                store.flush()
+            if progress:
+                progress(
+                    len(transcripts) - len(left) + done, len(transcripts), len(store.rejected_ids)
+                )
+    finally:
+        store.flush()
+    return time.perf_counter() - started, done
+
+
+def _settle(
+    store: RunStore,
+    transcript: Transcript,
+    reading: Reading | None,
+    annotator: ScoreAnnotator,
+    labels: frozenset[str],
+) -> None:
+    """Accept the transcript's record, or set the transcript aside with the reason."""
+    if reading is None:
+        store.reject(_reject_entry(transcript, "too_many_tokens"))
+        return
+    try:
+        record = annotator.annotate(transcript, reading)
+        fault = record_fault(record, labels, annotator.mapping)
+    except CountenanceError as error:
+        store.reject(_reject_entry(transcript, f"composition: {error}"))
+        return
+    if fault:
+        store.reject(_reject_entry(transcript, fault))
+    else:
+        store.append(record)
+
+
+def _reject_entry(transcript: Transcript, reason: str) -> dict[str, str]:
+    return {
+        "id": transcript_id(transcript),
+        "reason": reason,
+        "transcript": transcript.text,
+        "source": transcript.source,
+        "source_id": transcript.source_id,
+    }
+
+
+def _identity(
+    config: AnnotationConfig, model: GgufModel, calibration: Calibration
+) -> dict[str, Any]:
+    """Everything that decides what a transcript's record says."""
+    return {
+        "strategy": STRATEGY,
+        "annotator": model.annotator,
+        "model_sha256": model.sha256,
+        "prompt_version": config.prompt_version,
+        "mapping_version": config.mapping_version,
+        "emotion_table": EMOTION_TABLE,
+        "phrase_table": PHRASES_TABLE,
+        "calibration_sha256": calibration.digest(),
+        "seed": config.seed,
+    }
+
+
+def _statistics(
+    store: RunStore, config: AnnotationConfig, corpus: CorpusReading, model: GgufModel
+) -> dict[str, Any]:
+    reasons = Counter(entry["reason"].partition(":")[0] for entry in store.rejects())
+    return {
+        "accepted": len(store.accepted_ids),
+        "rejected": dict(sorted(reasons.items())),
+        "corpora": corpus.counts_as_dict(),
+        "agreement": tag_agreement(store.records(), corpus.transcripts),
+        "limit": config.limit,
+        "model": {"annotator": model.annotator, "sha256": model.sha256},
+        "workers": config.workers,
+    }

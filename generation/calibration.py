@@ -1,0 +1,153 @@
+"""From a model's raw answers to tags and a strength: the calibration of the ``score`` strategy.
+
+A small model has favourite answers whatever the text (60 to 80 % of items would get one tag), so
+every figure is taken relative to its mean over a fixed sample, stored with the run. It never
+depends on the other items that are being scored.
+
+The sample is the packaged transcripts: fixed, ours, and balanced over the emotions, so that no
+tag's prior is that of some corpus. The outcome depends on the model and the prompt alone and is
+kept in the cache under both, because asking takes a quarter of a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import EngineError, RunError, TableError
+from .corpora import CorpusSpec, read_corpora
+from .model_files import GgufModel, cache_folder
+from .run_store import write_json
+from .scoring import Reading, Scorer, read_in_order
+
+SAMPLE = "samples/transcripts-v1"
+NEUTRAL = "neutral"
+MAX_TAGS = 3
+# A further tag joins the first where its standardised evidence is this close to the first's.
+TAG_MARGIN = 0.35
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The model's answers on the calibration sample, which every later answer is compared with.
+
+    Attributes:
+        prompt_version: Prompt that was asked.
+        model_sha256: Model that answered.
+        sample: Name of the calibration sample.
+        tag_means: Mean log-probability of each tag.
+        tag_deviations: Standard deviation of each tag's log-probability.
+        strength_scores: The sample's strength scores, sorted; their ranks make the strength scale.
+    """
+
+    prompt_version: str
+    model_sha256: str
+    sample: str
+    tag_means: tuple[float, ...]
+    tag_deviations: tuple[float, ...]
+    strength_scores: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, as stored beside the run."""
+        return asdict(self)
+
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON, for the run's identity."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def tag_evidence(self, reading: Reading) -> np.ndarray:
+        """Standardised evidence per tag, float64 (n_tags,): 0 is no more than the model's habit."""
+        return (reading.tag_scores - np.array(self.tag_means)) / np.array(self.tag_deviations)
+
+    def strength(self, reading: Reading) -> float:
+        """Strength in [0, 1]: the share of the calibration sample that reads weaker."""
+        ranks = np.linspace(0.0, 1.0, len(self.strength_scores))
+        return float(np.interp(reading.strength_score, self.strength_scores, ranks))
+
+    @classmethod
+    def from_readings(
+        cls, readings: Sequence[Reading], prompt_version: str, model_sha256: str, sample: str
+    ) -> Calibration:
+        """Fit the calibration on readings of the sample.
+
+        Raises:
+            TableError: Fewer than two readings, which have no spread.
+        """
+        if len(readings) < 2:
+            raise TableError(f"calibration sample {sample}: needs at least 2 usable transcripts")
+        scores = np.stack([reading.tag_scores for reading in readings])
+        deviations = np.maximum(scores.std(axis=0), 1e-6)
+        return cls(
+            prompt_version=prompt_version,
+            model_sha256=model_sha256,
+            sample=sample,
+            tag_means=tuple(scores.mean(axis=0).tolist()),
+            tag_deviations=tuple(deviations.tolist()),
+            strength_scores=tuple(sorted(reading.strength_score for reading in readings)),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Calibration:
+        """Read a stored calibration.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        try:
+            data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise RunError(
+                f"{path}: damaged calibration ({error}); delete it, it is made anew"
+            ) from None
+
+
+def choose_tags(evidence: np.ndarray, tags: Sequence[str]) -> list[str]:
+    """The emotion tags that the evidence supports, best first.
+
+    The best tag always; up to ``MAX_TAGS`` in all within ``TAG_MARGIN`` of it. Neutral stands
+    alone: it is dropped beside an emotion, and keeps no emotion beside it.
+
+    Args:
+        evidence: float64 (n_tags,) from ``Calibration.tag_evidence``.
+        tags: Their names.
+    """
+    order = np.argsort(-evidence, kind="stable")
+    best = evidence[order[0]]
+    chosen = [tags[i] for i in order[:MAX_TAGS] if evidence[i] >= best - TAG_MARGIN]
+    if chosen[0] == NEUTRAL:
+        return [NEUTRAL]
+    return [tag for tag in chosen if tag != NEUTRAL]
+
+
+def calibrate(scorers: Sequence[Scorer], model: GgufModel) -> Calibration:
+    """The calibration of a model and prompt, from the cache or by asking.
+
+    Raises:
+        EngineError: The cache cannot be written.
+        RunError: The cached file is damaged.
+    """
+    prompt = scorers[0].prompt
+    name = f"{model.sha256[:16]}-{prompt.version}-{SAMPLE.rpartition('/')[2]}.json"
+    path = cache_folder() / "calibration" / name
+    if path.exists():
+        return Calibration.load(path)
+    transcripts = read_corpora([CorpusSpec("samples")], min_words=1).transcripts
+    answers = read_in_order(scorers, transcripts)
+    readings = [reading for _, reading in answers if reading is not None]
+    calibration = Calibration.from_readings(readings, prompt.version, model.sha256, SAMPLE)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, calibration.as_dict())
+    except OSError as error:
+        raise EngineError(
+            f"{path}: cannot write the calibration ({error.strerror}); "
+            "set COUNTENANCE_CACHE to a writable folder"
+        ) from error
+    return calibration

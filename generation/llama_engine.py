@@ -1,0 +1,219 @@
+"""One small class around llama.cpp: a shared prompt prefix, and next-token probabilities after it.
+
+llama-cpp-python's high-level ``Llama`` evaluates one prompt at a time and copies every logit row to
+Python. Annotation asks the same question of thousands of transcripts, so this class decodes the
+question once, keeps its keys and values, and then decodes only the transcript's own tokens.
+
+Each item is decoded alone, directly behind the prefix. Decoding several items in one batch is about
+a tenth faster here, but the logits then depend on the batch's composition (llama.cpp picks its
+kernels by the number of rows): log-probabilities moved by up to 0.7. Alone, an item's figures are
+the same bits in any order, after any resume, with any limit (see generation/LOG.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import EngineError
+from .llama_log import last_error, silence_llama_cpp
+from .model_files import GgufModel
+
+_MAX_PIECE_BYTES = 256
+
+
+class LlamaWeights:
+    """A GGUF model's weights, loaded once and shared by all engines of a process.
+
+    Args:
+        file: The resolved model file.
+        gpu_layers: Layers to offload where the build has a GPU backend; 0 keeps all on the CPU.
+
+    Raises:
+        EngineError: The file is not a model that llama.cpp can load, or memory ran out.
+    """
+
+    def __init__(self, file: GgufModel, *, gpu_layers: int = 0) -> None:
+        import llama_cpp
+
+        silence_llama_cpp()
+        llama_cpp.llama_backend_init()
+        self.api = llama_cpp
+        self.file = file
+        parameters = llama_cpp.llama_model_default_params()
+        parameters.n_gpu_layers = gpu_layers
+        self.handle: Any = llama_cpp.llama_model_load_from_file(str(file.path).encode(), parameters)
+        if not self.handle:
+            raise EngineError(
+                f"{file.path}: llama.cpp cannot load this model ({last_error()}); "
+                "give a complete GGUF file of an architecture that it knows"
+            )
+
+    def close(self) -> None:
+        """Free the weights; every engine on them must be closed before."""
+        if self.handle:
+            self.api.llama_model_free(self.handle)
+        self.handle = None
+
+
+class LlamaEngine:
+    """One context over shared weights, with a prompt prefix held in its KV cache.
+
+    An engine belongs to one thread at a time. Several engines, each with one CPU thread, are faster
+    than one engine with several threads for a model as small as the packaged one, and far faster on
+    a busy machine, where llama.cpp's threads spin while they wait for each other.
+
+    Args:
+        weights: The loaded model.
+        context_tokens: Size of the KV cache: prefix plus the longest item.
+        threads: CPU threads for one decode; the figures do not depend on it.
+
+    Raises:
+        EngineError: Memory ran out.
+    """
+
+    def __init__(
+        self, weights: LlamaWeights, *, context_tokens: int = 1024, threads: int = 1
+    ) -> None:
+        self._api = weights.api
+        self.file = weights.file
+        self.context_tokens = context_tokens
+        parameters = self._api.llama_context_default_params()
+        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = context_tokens
+        parameters.n_seq_max = 1
+        parameters.n_threads = parameters.n_threads_batch = threads
+        self._context: Any = self._api.llama_init_from_model(weights.handle, parameters)
+        if not self._context:
+            raise EngineError(
+                f"{self.file.path}: no context of {context_tokens} tokens ({last_error()}); "
+                "free memory or take a smaller model"
+            )
+        self._model = weights.handle
+        self._vocabulary = self._api.llama_model_get_vocab(self._model)
+        self._memory = self._api.llama_get_memory(self._context)
+        self._batch = self._api.llama_batch_init(context_tokens, 0, 1)
+        self.vocabulary_size: int = self._api.llama_vocab_n_tokens(self._vocabulary)
+        self._prefix_length = 0
+
+    def close(self) -> None:
+        """Free the context; the engine cannot be used afterwards."""
+        if self._context:
+            self._api.llama_batch_free(self._batch)
+            self._api.llama_free(self._context)
+        self._context = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of ``text``; no beginning-of-text token is added.
+
+        ``special=False`` is for untrusted text: ``<|im_end|>`` in a transcript is spelled out in
+        ordinary tokens and can never end the turn. Lone surrogates become ``?``.
+        """
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        tokens = (self._api.llama_token * room)()
+        count = self._api.llama_tokenize(
+            self._vocabulary, data, len(data), tokens, room, False, special
+        )
+        if count < 0:
+            raise EngineError(f"{self.file.path}: the tokenizer failed on a text of {len(data)} B")
+        return list(tokens[:count])
+
+    def token_text(self, token: int) -> str:
+        """The text of one token, special tokens written out."""
+        buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
+        length = self._api.llama_token_to_piece(
+            self._vocabulary, token, buffer, _MAX_PIECE_BYTES, 0, True
+        )
+        return buffer.raw[: max(length, 0)].decode("utf-8", "replace")
+
+    def begin_tokens(self) -> list[int]:
+        """The beginning-of-text token where this model's vocabulary asks for one, else nothing."""
+        if not self._api.llama_vocab_get_add_bos(self._vocabulary):
+            return []
+        return [self._api.llama_vocab_bos(self._vocabulary)]
+
+    def chat_template(self) -> str:
+        """The model's own Jinja chat template.
+
+        Raises:
+            EngineError: The GGUF carries none.
+        """
+        template = self._api.llama_model_chat_template(self._model, None)
+        if not template:
+            raise EngineError(
+                f"{self.file.path}: the model has no chat template; take an instruct/chat GGUF"
+            )
+        return str(template.decode("utf-8"))
+
+    def set_prefix(self, tokens: Sequence[int]) -> None:
+        """Decode the part of the prompt that all items share and keep it for later calls.
+
+        Raises:
+            EngineError: The prefix leaves no room in the context.
+        """
+        if len(tokens) >= self.context_tokens:
+            raise EngineError(
+                f"the prompt takes {len(tokens)} of {self.context_tokens} context tokens; "
+                "raise the context size or shorten the prompt"
+            )
+        self._api.llama_memory_clear(self._memory, True)
+        self._prefix_length = 0
+        if tokens:
+            self._decode(tokens)
+        self._prefix_length = len(tokens)
+
+    def room_for_item(self) -> int:
+        """How many tokens an item may have behind the current prefix."""
+        return self.context_tokens - self._prefix_length
+
+    def next_token_log_probabilities(self, item: Sequence[int]) -> np.ndarray:
+        """Log-probabilities of the token that follows prefix + ``item``.
+
+        Args:
+            item: 1 to ``room_for_item()`` token ids.
+
+        Returns:
+            float64 (vocabulary_size,), natural logarithms; their exponentials sum to 1.
+
+        Raises:
+            EngineError: The item does not fit, or llama.cpp failed.
+        """
+        if not 0 < len(item) <= self.room_for_item():
+            raise EngineError(
+                f"an item of {len(item)} tokens does not fit: 1 to {self.room_for_item()} allowed"
+            )
+        self._api.llama_memory_seq_rm(self._memory, 0, self._prefix_length, -1)
+        self._decode(item)
+        row = self._api.llama_get_logits_ith(self._context, -1)
+        logits = np.ctypeslib.as_array(row, shape=(self.vocabulary_size,)).astype(np.float64)
+        logits -= logits.max()
+        return logits - np.log(np.exp(logits).sum())
+
+    def _decode(self, tokens: Sequence[int]) -> None:
+        assert self._context, "the engine is closed"
+        batch, start, count = self._batch, self._prefix_length, len(tokens)
+        batch.n_tokens = count
+        for index, token in enumerate(tokens):
+            batch.token[index] = token
+            batch.pos[index] = start + index
+            batch.n_seq_id[index] = 1
+            batch.seq_id[index][0] = 0
+            batch.logits[index] = index == count - 1
+        status = self._api.llama_decode(self._context, batch)
+        if status != 0:
+            raise EngineError(f"{self.file.path}: llama_decode failed with status {status}")

@@ -1,0 +1,76 @@
+"""The annotation record: what an annotator writes for one transcript, and the checks it must pass.
+
+The record is a contract: ``dataset_script`` builds its columns from it and a test pins its keys.
+The blendshapes are not in it, because they follow from ``action_units`` and ``mapping_version``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypedDict
+
+from jsonschema import Draft202012Validator
+
+from ..au_mapping import AUMapping
+from ..errors import ActionUnitError
+
+_SCHEMA_FILE = "record-v1.schema.json"
+
+
+class AnnotationRecord(TypedDict):
+    """One annotated transcript: t, e, d, the action units, and where each of them came from."""
+
+    id: str
+    transcript: str
+    emotions: list[str]
+    description: str
+    action_units: list[str]
+    source: str
+    source_id: str
+    annotator: str
+    strategy: str
+    prompt_version: str
+    mapping_version: str
+    seed: int
+
+
+RECORD_KEYS: tuple[str, ...] = tuple(AnnotationRecord.__annotations__)
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    schema = json.loads((files(__package__) / "schemas" / _SCHEMA_FILE).read_text("utf-8"))
+    return Draft202012Validator(schema)
+
+
+def record_fault(
+    record: Mapping[str, Any], labels: frozenset[str], mapping: AUMapping
+) -> str | None:
+    """Why a record may not enter the dataset, or None if it may.
+
+    Args:
+        record: A candidate, from an annotator or read back from disk.
+        labels: The closed set of emotion tags.
+        mapping: The table that its action units must belong to.
+
+    Returns:
+        ``"schema: FIELD: what"``, ``"unknown_emotion: NAME"`` or ``"action_unit: what"``; None
+        means that the record is sound.
+    """
+    error = next(_validator().iter_errors(record), None)
+    if error is not None:
+        field = "/".join(str(part) for part in error.absolute_path) or "record"
+        return f"schema: {field}: {error.message[:160]}"
+    unknown = [tag for tag in record["emotions"] if tag not in labels]
+    if unknown:
+        return f"unknown_emotion: {unknown[0][:40]}"
+    if record["mapping_version"] != mapping.version:
+        return f"mapping_version: {record['mapping_version'][:40]} is not {mapping.version}"
+    try:
+        mapping.to_blendshapes(record["action_units"])
+    except ActionUnitError as error:
+        return f"action_unit: {error}"
+    return None

@@ -1,0 +1,309 @@
+"""The run folder: append-only, checksummed, safe to kill at any moment and to continue.
+
+    RUN/manifest.json            what decides a record's content; written first, whole or not at all
+    RUN/calibration.json         the answer prior that the score strategy subtracts
+    RUN/parts/part-00000.jsonl   accepted records, one {"crc32": ..., "entry": {...}} per line
+    RUN/rejects.jsonl            transcripts set aside, with the reason, in the same envelope
+    RUN/stats.json               counts of the finished run
+
+Every line carries the CRC-32 of its entry. Opening a run reads all lines back; a line that a kill
+cut short or that a disk damaged is taken out, and its transcript is simply annotated again. The set
+of finished ids decides what is left to do, so nothing is lost and nothing is written twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..errors import RunError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+STATISTICS = "stats.json"
+REJECTS = "rejects.jsonl"
+PARTS = "parts"
+_LOCK = "run.lock"
+RECORDS_PER_PART = 10_000
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
+    """Write JSON with sorted keys to ``path``, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _seal(entry: Mapping[str, Any]) -> str:
+    # ASCII escapes keep U+2028 and its like from looking like line ends to other readers.
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
+    return f'{{"crc32":"{zlib.crc32(text.encode()):08x}","entry":{text}}}\n'
+
+
+def _unseal(line: str) -> dict[str, Any] | None:
+    if not line.endswith("\n"):
+        return None
+    try:
+        envelope = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("entry"), dict):
+        return None
+    entry: dict[str, Any] = envelope["entry"]
+    return entry if _seal(entry) == line else None
+
+
+def _read_entries(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """All sound entries of one file, and how many lines were damaged."""
+    entries, damaged = [], 0
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        for line in file:
+            entry = _unseal(line)
+            if entry is None:
+                damaged += 1
+            else:
+                entries.append(entry)
+    return entries, damaged
+
+
+def read_manifest(run: Path) -> dict[str, Any]:
+    """The manifest of a run folder.
+
+    Raises:
+        RunError: ``run`` is not a run folder, or its manifest is damaged.
+    """
+    path = run / MANIFEST
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"{run}: not a run folder (no {MANIFEST}); make one with 'countenance annotate'"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); restore it or start a new run") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise RunError(
+            f"{path}: field 'format' is not {FORMAT}; made by another version, rebuild it"
+        )
+    return manifest
+
+
+def read_run_statistics(run: Path) -> dict[str, Any]:
+    """The counts that a run wrote when it last came to its end.
+
+    Raises:
+        RunError: The run has never come to its end, or the file is damaged.
+    """
+    path = run / STATISTICS
+    try:
+        statistics: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"{run}: unfinished run (no {STATISTICS}); finish it with the same "
+            "'countenance annotate'"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); annotate again to remake it") from None
+    return statistics
+
+
+def part_files(run: Path) -> list[Path]:
+    """The record files of a run, in the order in which they were written."""
+    return sorted((run / PARTS).glob("part-*.jsonl"))
+
+
+def read_records(run: Path) -> Iterator[dict[str, Any]]:
+    """Yield every accepted record of a finished or unfinished run; changes nothing on disk.
+
+    Raises:
+        RunError: Not a run folder, or a damaged line (which ``countenance annotate`` would redo).
+    """
+    read_manifest(run)
+    for path in part_files(run):
+        entries, damaged = _read_entries(path)
+        if damaged:
+            raise RunError(
+                f"{path}: {damaged} damaged line(s); run the same 'countenance annotate' again, "
+                "which takes them out and annotates their transcripts anew"
+            )
+        yield from entries
+
+
+class RunStore:
+    """A run folder opened for writing by exactly one process.
+
+    Args:
+        folder: The run folder; created when absent.
+        identity: What decides a record's content (model hash, prompt, tables, seed ...). A run that
+            was started with another identity is refused, because it would mix two annotators.
+
+    Raises:
+        RunError: Not writable, in use, of another identity, or not a run folder.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.repaired = 0
+        self._lock = self._part = self._reject_file = None
+        _refuse_foreign_folder(folder)
+        try:
+            (folder / PARTS).mkdir(parents=True, exist_ok=True)
+            self._lock = _lock_folder(folder)
+            self._check_identity(identity)
+            self.accepted_ids = self._recover(part_files(folder))
+            self.rejected_ids = self._recover([folder / REJECTS])
+            self._open_for_append()
+        except OSError as error:
+            self.close()
+            raise RunError(
+                f"{folder}: cannot write this run ({error.strerror}); choose another --out"
+            ) from error
+        except RunError:
+            self.close()
+            raise
+
+    def _check_identity(self, identity: Mapping[str, Any]) -> None:
+        if not (self.folder / MANIFEST).exists():
+            write_json(self.folder / MANIFEST, {"format": FORMAT, "identity": dict(identity)})
+            return
+        found = read_manifest(self.folder)["identity"]
+        changed = sorted(key for key in {*found, *identity} if found.get(key) != identity.get(key))
+        if changed:
+            key = changed[0]
+            raise RunError(
+                f"{self.folder}: this run was started with other settings ({key}: "
+                f"{found.get(key)!r}, now {identity.get(key)!r}); choose another --out"
+            )
+
+    def _recover(self, paths: Sequence[Path]) -> set[str]:
+        """Finished ids; damaged lines and second copies of an id are taken out of the files."""
+        finished: set[str] = set()
+        for path in paths:
+            if not path.exists():
+                continue
+            entries, damaged = _read_entries(path)
+            fresh = [entry for entry in entries if entry["id"] not in finished]
+            finished.update(entry["id"] for entry in entries)
+            faults = damaged + len(entries) - len(fresh)
+            if faults:
+                self.repaired += faults
+                _rewrite(path, fresh)
+        return finished
+
+    def _open_for_append(self) -> None:
+        parts = part_files(self.folder)
+        number = len(parts) - 1 if parts else 0
+        path = self._part_path(number)
+        self._part_number = number
+        self._part_count = len(_read_entries(path)[0]) if path.exists() else 0
+        self._part = path.open("a", encoding="utf-8", newline="\n")
+        self._reject_file = (self.folder / REJECTS).open("a", encoding="utf-8", newline="\n")
+
+    def _part_path(self, number: int) -> Path:
+        return self.folder / PARTS / f"part-{number:05d}.jsonl"
+
+    @property
+    def finished_ids(self) -> set[str]:
+        """Ids that need no further work: accepted or set aside."""
+        return self.accepted_ids | self.rejected_ids
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add an accepted record; durable after the next ``flush``."""
+        if self._part_count >= RECORDS_PER_PART:
+            self.flush()
+            self._part.close()
+            self._part_number, self._part_count = self._part_number + 1, 0
+            self._part = self._part_path(self._part_number).open(
+                "a", encoding="utf-8", newline="\n"
+            )
+        self._part.write(_seal(record))
+        self._part_count += 1
+        self.accepted_ids.add(record["id"])
+
+    def reject(self, entry: Mapping[str, Any]) -> None:
+        """Set a transcript aside; ``entry`` holds ``id`` and ``reason`` among its fields."""
+        self._reject_file.write(_seal(entry))
+        self.rejected_ids.add(entry["id"])
+
+    def flush(self) -> None:
+        """Make all that was appended survive a power cut."""
+        for file in (self._part, self._reject_file):
+            file.flush()
+            os.fsync(file.fileno())
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """All records accepted so far."""
+        self._part.flush()
+        for path in part_files(self.folder):
+            yield from _read_entries(path)[0]
+
+    def rejects(self) -> list[dict[str, Any]]:
+        """All entries set aside so far."""
+        self._reject_file.flush()
+        return _read_entries(self.folder / REJECTS)[0]
+
+    def close(self) -> None:
+        """Close the files and give up the lock."""
+        for file in (self._part, self._reject_file, self._lock):
+            if file is not None and not file.closed:
+                file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _refuse_foreign_folder(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise RunError(f"{folder}: is a file; --out must name a folder for the run")
+    ours = {MANIFEST, PARTS, _LOCK}
+    names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
+    if names and MANIFEST not in names and not names <= ours:
+        raise RunError(
+            f"{folder}: holds other files and no {MANIFEST}; choose a new or empty folder for --out"
+        )
+
+
+def _lock_folder(folder: Path) -> Any:  # noqa: ANN401
+    lock = (folder / _LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise RunError(
+            f"{folder}: process {owner} is writing this run; wait for it or choose another --out"
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _rewrite(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(_seal(entry) for entry in entries)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
