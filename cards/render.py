@@ -1,0 +1,87 @@
+"""Rendering of the cards: a Jinja template, filled with figures that tested code has counted.
+
+A card states nothing that is not in its dictionary: a placeholder without a value raises, so that a
+card is complete or does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.exceptions import TemplateError, UndefinedError
+
+from ..errors import CardError
+
+DATASET_TEMPLATE = "dataset_card.md.jinja"
+MODEL_TEMPLATE = "model_card.md.jinja"
+
+
+def render_dataset_card(statistics: Mapping[str, Any]) -> str:
+    """The README of a dataset folder, YAML front matter included.
+
+    Args:
+        statistics: ``DATASET/stats.json`` as ``dataset_script.build_dataset`` makes it.
+
+    Raises:
+        CardError: A figure that the card states is missing; the message names it.
+    """
+    return _render(DATASET_TEMPLATE, statistics)
+
+
+def render_model_card(metrics: Mapping[str, Any]) -> str:
+    """The README of a model folder, YAML front matter included.
+
+    Args:
+        metrics: The checkpoint's ``metrics.json`` with ``training`` (its configuration) beside it.
+
+    Raises:
+        CardError: A figure that the card states is missing; the message names it.
+    """
+    return _render(MODEL_TEMPLATE, metrics)
+
+
+def _render(template: str, facts: Mapping[str, Any]) -> str:
+    try:
+        return _environment().get_template(template).render(**facts)
+    except UndefinedError as error:
+        raise CardError(
+            f"{template}: a fact is missing ({error}); rebuild what it describes"
+        ) from None
+    except (TemplateError, TypeError, ValueError) as error:
+        raise CardError(f"{template}: a fact has a wrong form ({error})") from None
+
+
+@cache
+def _environment() -> Environment:
+    # The output is Markdown, not HTML; cell() below keeps a value from breaking out of its table.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader(__package__, "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["yaml"] = _yaml
+    environment.filters["cell"] = _cell
+    environment.filters["thousands"] = _thousands
+    return environment
+
+
+def _yaml(value: object) -> str:
+    if isinstance(value, StrictUndefined):
+        raise UndefinedError(str(value._undefined_message))
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
+
+
+def _cell(value: object) -> str:
+    """A value as one inert cell of a Markdown table."""
+    text = str(value).replace("\\", "\\\\").replace("|", "\\|")
+    return " ".join(text.replace("<", "&lt;").split())
+
+
+def _thousands(value: float) -> str:
+    return f"{value:,}"
