@@ -1,0 +1,307 @@
+"""The ``countenance`` command: one subcommand per stretch of the road, each a call into a room.
+
+Results go to stdout, progress and errors to stderr. Exit status: 0 done, 1 failed (one line says
+what and what to do), 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from .errors import CountenanceError
+from .progress import Progress
+
+app = typer.Typer(
+    name="countenance",
+    help="From language to facial expression: annotate, build, train, express.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """How ``express`` prints a face."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+
+
+@app.command()
+def annotate(
+    corpus: Annotated[
+        list[str],
+        typer.Option(
+            help="NAME=PATH, repeatable. NAME: go_emotions, tweet_intensity, isear, meld, csv, "
+            "tsv, jsonl, parquet or text; or just `samples`, the packaged transcripts."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder; an unfinished run is continued.")],
+    model: Annotated[
+        str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")
+    ] = "packaged",
+    text_column: Annotated[
+        str, typer.Option(help="Column of the text in csv, tsv, jsonl and parquet files.")
+    ] = "text",
+    limit: Annotated[int | None, typer.Option(min=1, help="Most transcripts to take.")] = None,
+    seed: Seed = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Engines side by side; one per CPU core by default.")
+    ] = None,
+    gpu_layers: Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")] = 0,
+    json_output: JsonFlag = False,
+) -> None:
+    """Let a local LLM write tags, description and action units for every transcript.
+
+    Example: `countenance annotate --corpus go_emotions=data/dev.tsv --out runs/dev --limit 2000`
+    """
+    from .generation import AnnotationConfig, parse_corpus_option
+    from .generation import annotate as run_annotation
+
+    options: dict[str, Any] = {"workers": workers} if workers else {}
+    config = AnnotationConfig(
+        corpora=tuple(parse_corpus_option(name, text_column=text_column) for name in corpus),
+        out=out,
+        model=model,
+        limit=limit,
+        seed=seed,
+        gpu_layers=gpu_layers,
+        **options,
+    )
+    with _counting("annotate") as progress:
+        statistics = run_annotation(config, progress)
+    rejected = sum(statistics["rejected"].values())
+    session = statistics["last_session"]
+    _finish(
+        statistics,
+        f"{out}: {statistics['accepted']} records, {rejected} set aside; "
+        f"{session['items']} now, {session['items_per_second']} a second",
+        json_output,
+    )
+
+
+@app.command()
+def build(
+    run: Annotated[Path, typer.Argument(help="A finished run of `countenance annotate`.")],
+    out: Annotated[Path, typer.Option(help="Dataset folder to write.")],
+    seed: Seed = 0,
+    json_output: JsonFlag = False,
+) -> None:
+    """Turn a run into a dataset: stratified split, Parquet, card; `load_dataset` opens it.
+
+    Example: `countenance build runs/dev --out datasets/dev`
+    """
+    from .cards import render_dataset_card
+    from .dataset_script import build_dataset
+
+    statistics = build_dataset(run, out, render_card=render_dataset_card, seed=seed)
+    _finish(
+        statistics,
+        f"{out}: {statistics['train_items']} train and {statistics['test_items']} test items; "
+        f'load_dataset("{out}") opens it',
+        json_output,
+    )
+
+
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Argument(help="Dataset folder or Hub name.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
+    preset: Annotated[
+        str, typer.Option(help="`paper`, `cpu`, `demo`, or a JSON file of settings.")
+    ] = "cpu",
+    seed: Seed = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an older checkpoint at --out.")
+    ] = False,
+    json_output: JsonFlag = False,
+) -> None:
+    """Train the aligned model (several processes: `accelerate launch -m countenance.model.train`).
+
+    Example: `countenance train datasets/dev --out checkpoints/dev --preset cpu`
+    """
+    from .model import TrainingConfig
+    from .model import train as run_training
+
+    config = TrainingConfig.from_preset(
+        preset, dataset=dataset, output=str(out), seed=seed, overwrite=overwrite
+    )
+    metrics = run_training(config)
+    _write_model_card(out, metrics, config.to_dict())
+    _finish(metrics, f"{out}: trained on {metrics['items']['train']} items", json_output)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint folder or Hub name.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset folder or Hub name.")],
+    out: Annotated[Path, typer.Option(help="Report folder to write.")],
+    seed: Seed = 0,
+    json_output: JsonFlag = False,
+) -> None:
+    """Measure a checkpoint on a test split against the mean-face baseline.
+
+    Example: `countenance evaluate checkpoints/dev datasets/dev --out reports/dev`
+    """
+    from .model import evaluate as run_evaluation
+
+    metrics = run_evaluation(checkpoint, dataset, out, seed=seed)
+    _finish(metrics, (out / "report.md").read_text(encoding="utf-8").rstrip(), json_output)
+
+
+@app.command()
+def express(
+    texts: Annotated[list[str], typer.Argument(help="Lines of text, one face each.")],
+    model: Annotated[
+        str | None, typer.Option(help="Checkpoint folder or Hub name; the packaged one by default.")
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="table, json (one object a line) or csv.")
+    ] = Format.table,
+    image: Annotated[
+        Path | None, typer.Option(help="Also draw the faces to this .png or .svg file.")
+    ] = None,
+    strength: Annotated[
+        float, typer.Option(min=0.0, max=2.0, help="Scale from the neutral face; 1 is as learnt.")
+    ] = 1.0,
+) -> None:
+    """Give the 51 ARKit weights of a face for each line of text.
+
+    Example: `countenance express "a slight, knowing smile" --image smile.png`
+    """
+    from .model import load_model, packaged_checkpoint
+
+    loaded = load_model(model or packaged_checkpoint())
+    weights = loaded.express(texts, strength=strength).cpu().numpy()
+    names = list(loaded.config.blendshape_names)
+    if image is not None:
+        from .viewer import save_image
+
+        save_image(image, weights, texts)
+    _print_faces(texts, names, weights.tolist(), output_format)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for all that the demo makes.")] = Path(
+        "out/demo"
+    ),
+    seed: Seed = 0,
+) -> None:
+    """Walk the whole road on the packaged transcripts: annotate, build, train, evaluate, express.
+
+    Example: `countenance demo --out out/demo`
+    """
+    from .demo import run_demo
+
+    with _counting("annotate") as progress:
+        for line in run_demo(out, seed=seed, progress=progress):
+            typer.echo(line)
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Any]:
+    """A (finished, total, set aside) callback that shows a bar or writes plain lines."""
+    bars: list[Progress] = []
+    shown = 0
+
+    def report(finished: int, total: int, set_aside: int) -> None:
+        nonlocal shown
+        if not bars:
+            bars.append(Progress(what, total))
+        bars[0].update(finished - shown, f"{set_aside} set aside")
+        shown = finished
+
+    try:
+        yield report
+    finally:
+        for bar in bars:
+            bar.__exit__(None, None, None)
+
+
+def _finish(result: dict[str, Any], line: str, json_output: bool) -> None:
+    typer.echo(json.dumps(result, sort_keys=True) if json_output else line)
+
+
+def _write_model_card(out: Path, metrics: dict[str, Any], training: dict[str, Any]) -> None:
+    from .cards import render_model_card
+
+    (out / "README.md").write_text(
+        render_model_card({**metrics, "training": training}), encoding="utf-8"
+    )
+
+
+def _print_faces(
+    texts: list[str], names: list[str], faces: list[list[float]], output_format: Format
+) -> None:
+    if output_format is Format.json:
+        for text, face in zip(texts, faces, strict=True):
+            rounded = {name: round(weight, 6) for name, weight in zip(names, face, strict=True)}
+            typer.echo(json.dumps({"text": text, "blendshapes": rounded}, ensure_ascii=False))
+    elif output_format is Format.csv:
+        rows = io.StringIO()
+        writer = csv.writer(rows, lineterminator="\n")
+        writer.writerow(["text", *names])
+        for text, face in zip(texts, faces, strict=True):
+            writer.writerow([_inert_cell(text), *(f"{weight:.6f}" for weight in face)])
+        typer.echo(rows.getvalue(), nl=False)
+    else:
+        for text, face in zip(texts, faces, strict=True):
+            typer.echo(_face_table(text, names, face))
+
+
+def _inert_cell(text: str) -> str:
+    """A spreadsheet shall show the text, never run it as a formula."""
+    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _face_table(text: str, names: list[str], face: list[float]) -> str:
+    from .au_mapping import load_mapping
+
+    units = " ".join(str(unit) for unit in load_mapping("v1").to_action_units(face))
+    ranked = sorted(zip(face, names, strict=True), reverse=True)
+    lines = [
+        f"  {name:<20} {weight:5.2f}  {'█' * round(weight * 30)}"
+        for weight, name in ranked
+        if weight >= 0.05
+    ]
+    return "\n".join([text, f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""])
+
+
+def main() -> None:
+    """Run the command; the console script's entry point."""
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        print("countenance: stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(130)
+    except CountenanceError as error:
+        print(f"countenance: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The whole road on a small scale: ``countenance demo``, a few minutes on two cores, no network.
+
+Packaged transcripts, packaged language model, packaged text encoder; what comes out is a run, a
+dataset that ``load_dataset`` opens, a model that ``from_pretrained`` opens, and pictures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .cards import render_dataset_card, render_model_card
+from .dataset_script import build_dataset
+from .errors import RenderError
+from .generation import AnnotationConfig, CorpusSpec, annotate
+from .model import ExpressionModel, TrainingConfig, evaluate, load_model, train
+from .viewer import face_strip, save_image
+
+EMOTIONS = ("joy", "anger", "sadness", "surprise", "disgust", "fear")
+SENTENCES = (
+    "a slight, knowing smile",
+    "a wide, joyous laugh",
+    "A person feels sadness, with lip dropped and inner brows raised.",
+    "furious, jaw clenched",
+    "scared, eyes wide open",
+    "bored and tired",
+)
+PATH_ENDS = ("sadness", "excitement")
+PATH_STEPS = 7
+
+
+def run_demo(
+    out: Path, *, seed: int = 0, progress: Callable[[int, int, int], None] | None = None
+) -> Iterator[str]:
+    """Walk the road; yields a line after every stretch.
+
+    Args:
+        out: Folder for everything; a second run continues or replaces what the first one made.
+        seed: Seed of all draws.
+        progress: Called while annotating with (finished, total, set aside).
+    """
+    started = time.monotonic()
+    run, dataset, checkpoint = out / "run", out / "dataset", out / "model"
+    records = annotate(AnnotationConfig((CorpusSpec("samples"),), run, seed=seed), progress)
+    yield f"run       {run}  ({records['accepted']} records)"
+    counts = build_dataset(run, dataset, render_card=render_dataset_card, seed=seed)
+    yield f"dataset   {dataset}  ({counts['train_items']} train, {counts['test_items']} test items)"
+    config = TrainingConfig.from_preset(
+        "demo", dataset=str(dataset), output=str(checkpoint), seed=seed, overwrite=True
+    )
+    metrics = train(config)
+    card = render_model_card({**metrics, "training": config.to_dict()})
+    (checkpoint / "README.md").write_text(card, encoding="utf-8")
+    yield f"model     {checkpoint}"
+    evaluate(checkpoint, dataset, out / "report", seed=seed)
+    yield f"report    {out / 'report' / 'report.md'}"
+    for name, path in draw_pictures(load_model(checkpoint), out).items():
+        yield f"{name:<9} {path}"
+    yield f"done in {time.monotonic() - started:.0f} s"
+
+
+def draw_pictures(model: ExpressionModel, folder: Path) -> dict[str, Path]:
+    """Draw what a model makes of emotion words, of sentences, and of a path through its space.
+
+    Args:
+        model: A trained model.
+        folder: Where ``emotions.png``, ``sentences.png`` and ``path.png`` go.
+
+    Raises:
+        RenderError: The folder cannot be written.
+    """
+    pictures = {name: folder / f"{name}.png" for name in ("emotions", "sentences", "path")}
+    for name, texts in (("emotions", EMOTIONS), ("sentences", SENTENCES)):
+        save_image(pictures[name], model.express(list(texts)).numpy(), list(texts), columns=3)
+    faces = model.interpolate(*PATH_ENDS, steps=PATH_STEPS).numpy()
+    captions = [PATH_ENDS[0], *[""] * (PATH_STEPS - 2), PATH_ENDS[1]]
+    try:
+        pictures["path"].write_bytes(face_strip(faces, captions))
+    except OSError as error:
+        raise RenderError(f"{pictures['path']}: cannot be written ({error.strerror})") from error
+    return pictures
