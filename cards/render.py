@@ -6,12 +6,12 @@ card is complete or does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from jinja2.exceptions import TemplateError, UndefinedError
 
 from ..errors import CardError
@@ -65,15 +65,20 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["yaml"] = _yaml
-    environment.filters["cell"] = _cell
-    environment.filters["thousands"] = _thousands
+    for name, convert in (("yaml", _yaml), ("cell", _cell), ("thousands", _thousands)):
+        environment.filters[name] = _of_defined(convert)
     return environment
 
 
+def _of_defined(convert: Callable[[Any], str]) -> Callable[[Any], str]:
+    def checked(value: Any) -> str:  # noqa: ANN401
+        # str() of an undefined value raises Jinja's own error, which names the missing fact.
+        return convert(str(value) if isinstance(value, Undefined) else value)
+
+    return checked
+
+
 def _yaml(value: object) -> str:
-    if isinstance(value, StrictUndefined):
-        raise UndefinedError(str(value._undefined_message))
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
 
 

@@ -119,11 +119,11 @@ def choose_tags(evidence: np.ndarray, tags: Sequence[str]) -> list[str]:
         tags: Their names.
     """
     order = np.argsort(-evidence, kind="stable")
-    best = evidence[order[0]]
-    chosen = [tags[i] for i in order[:MAX_TAGS] if evidence[i] >= best - TAG_MARGIN]
-    if chosen[0] == NEUTRAL:
+    if tags[order[0]] == NEUTRAL:
         return [NEUTRAL]
-    return [tag for tag in chosen if tag != NEUTRAL]
+    nearest = evidence[order[0]] - TAG_MARGIN
+    close = [tags[i] for i in order if evidence[i] >= nearest and tags[i] != NEUTRAL]
+    return close[:MAX_TAGS]
 
 
 def calibrate(scorers: Sequence[Scorer], model: GgufModel) -> Calibration:

@@ -192,8 +192,11 @@ class RunStore:
             if not path.exists():
                 continue
             entries, damaged = _read_entries(path)
-            fresh = [entry for entry in entries if entry["id"] not in finished]
-            finished.update(entry["id"] for entry in entries)
+            fresh = []
+            for entry in entries:
+                if entry["id"] not in finished:
+                    finished.add(entry["id"])
+                    fresh.append(entry)
             faults = damaged + len(entries) - len(fresh)
             if faults:
                 self.repaired += faults

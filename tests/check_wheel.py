@@ -1,0 +1,39 @@
+"""Run in an environment that holds only the built wheel: every room imports, its data is there.
+
+Called by `make wheel`; not a pytest file, because pytest is not installed in that environment.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+
+import countenance
+
+assert "site-packages" in str(countenance.__file__), countenance.__file__
+
+ROOMS = ("au_mapping", "cards", "dataset_script", "generation", "model", "viewer")
+for room in ROOMS:
+    import_module(f"countenance.{room}")
+import_module("countenance.cli")
+import_module("countenance.demo")
+
+mapping = countenance.load_mapping("v1")
+assert mapping.matrix.shape == (26, 51)
+assert countenance.load_mapping("extended").blendshapes == mapping.blendshapes
+
+from countenance.generation import CorpusSpec, read_corpora  # noqa: E402
+from countenance.generation.action_unit_draw import draw_action_units  # noqa: E402
+from countenance.generation.scoring import ScorePrompt  # noqa: E402
+
+assert len(read_corpora([CorpusSpec("samples")]).transcripts) > 300
+assert len(ScorePrompt.load().answers) == 28
+import numpy as np  # noqa: E402
+
+units = draw_action_units(["joy"], 0.5, np.random.default_rng(0))
+face = mapping.to_blendshapes(units)
+assert face.max() > 0
+assert countenance.draw_face(face).startswith("<svg")
+
+from countenance.model import TrainingConfig  # noqa: E402
+
+TrainingConfig.from_preset("cpu")
+print(f"countenance {version('countenance')}: the wheel is complete")
