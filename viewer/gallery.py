@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from ..errors import RenderError
+from ..errors import CountenanceError, RenderError
 from .data_files import read_data_file
 from .face import blendshape_weights
 from .images import save_image
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     try:
         save_gallery(options.out, columns=options.columns, size=options.size)
-    except RenderError as error:
+    except CountenanceError as error:
         parser.exit(1, f"{error}\n")
 
 

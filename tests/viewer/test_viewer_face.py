@@ -7,10 +7,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from countenance.errors import RenderError
-from countenance.viewer import blendshape_weights, draw_face, load_rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from countenance.errors import RenderError
+from countenance.viewer import blendshape_weights, draw_face, load_rig
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = load_rig().blendshapes

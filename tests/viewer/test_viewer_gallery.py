@@ -7,13 +7,14 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
-import countenance.viewer.gallery as gallery_module
 import numpy as np
 import pytest
+from PIL import Image
+
+import countenance.viewer.gallery as gallery_module
 from countenance.errors import TableError
 from countenance.viewer import draw_face, render_png
 from countenance.viewer.gallery import load_gallery, main
-from PIL import Image
 
 BASIC = ["neutral", "joy", "sadness", "anger", "surprise", "fear", "disgust"]
 GALLERY_FILE = Path(gallery_module.__file__).parent / "rigs" / "gallery-v1.json"

@@ -6,10 +6,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from countenance.errors import RenderError
 from countenance.viewer import draw_face, face_grid, face_strip, render_png, save_image
 from countenance.viewer.captions import MAX_LINES, caption_font, drawable_text, wrap_caption
-from PIL import Image
 
 SMILE = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
 SVG = "{http://www.w3.org/2000/svg}"

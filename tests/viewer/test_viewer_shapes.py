@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from countenance.viewer import draw_face, load_rig, render_png
 from PIL import Image
+
+from countenance.viewer import draw_face, load_rig, render_png
 
 EXPECTED = json.loads(Path(__file__).with_name("shape_regions.json").read_text())
 SIZE = 256
