@@ -115,9 +115,7 @@ def join_list(items: Sequence[str]) -> str:
 def _clauses(plan: DescriptionPlan, items: list[str]) -> str:
     nested = any(_NOT_SIMPLE.search(item) for item in items)
     if len(items) == 2:
-        if plan.join != "and":
-            return f" {plan.join} ".join(items)
-        return join_list(items)
+        return (", and " if nested and plan.join == "and" else f" {plan.join} ").join(items)
     if plan.join == "while" and not nested and len(items) in (3, 4):
         return f"{items[0]} and {items[1]}, while {' and '.join(items[2:])}"
     return join_list(items)
