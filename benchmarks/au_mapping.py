@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
 from countenance.au_mapping import ARKIT_51, INTENSITIES, AUMapping, load_mapping, side_of
 
 Lists = Sequence[Sequence[str]]
