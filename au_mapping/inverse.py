@@ -9,8 +9,8 @@ inverse goes backwards through the same steps:
    may be one-sided, gives strengths; the bands of ``facs-v1`` turn them into letters.
 3. *Refine*: least squares adds where the forward map takes the maximum, so each unit in turn is
    replaced by whatever lowers the squared error of the true forward map most, dropped when it
-   explains too little, and missing ones are added, until nothing changes. Measured on 400 seeded
-   lists of three units of v1: the units found rise from F1 .946 to .992.
+   explains too little, and missing ones are added, until nothing changes. This also starts from
+   nothing, and the better result counts. What each step brings is measured in ``LOG.md``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .rules import RuleSet
 from .vocabulary import INTENSITY_BANDS
 
 DEFAULT_TOLERANCE = 0.01
-"""Root of the squared error that one unit must explain: below that of the weakest unit, a
-one-sided AU11A (0.03), and above rounding."""
+"""Root of the squared error that a unit must explain to be named. The weakest there is, AU11A on
+one side, explains 0.03 and must explain 0.007; rounding is far below."""
 
 _UNDO_STEPS = 60
 _UNDO_ERROR = 1e-6
@@ -98,7 +98,7 @@ class Inverse:
             if step % 2:  # contracts by the share where two shapes oppose
                 before = before + shown - after
             else:  # exact for a fade
-                ratio = np.divide(before, after, out=np.ones_like(after), where=after > 0)
+                ratio = np.divide(before, after, out=np.ones_like(after), where=after > _UNDO_ERROR)
                 before = shown * ratio
             before = np.clip(before, 0.0, 1.0)
         wrong = np.abs(self._rules.apply(before[None, :])[0] - shown) > _UNREACHABLE
@@ -108,7 +108,7 @@ class Inverse:
         """Atoms from non-negative least squares over the visible shapes."""
         from scipy.optimize import nnls  # most of a second to import, and only needed here
 
-        strengths, _ = nnls((self._columns * visible).T, target)
+        strengths, _ = nnls((self._columns * visible).T, target, maxiter=10_000)
         lows = [intensity.low for intensity in INTENSITY_BANDS]
         letters = np.searchsorted(lows, strengths, side="right") - 1
         found = np.flatnonzero(letters >= 0)
@@ -154,7 +154,7 @@ class _Search:
 
         Descent by one atom at a time cannot exchange one unit for two. Where a small error is left,
         each unit found is therefore forbidden in turn; where a large one is left, the vector is not
-        made of these units and doing so finds nothing better (measured), so it is not tried.
+        made of these units and doing so finds nothing better (LOG.md), so it is not tried.
         """
         best = min((self._refine(start) for start in starts), key=self._cost)
         if not _EXACT < self._error(best) < _NEARLY_EXACT:

@@ -23,7 +23,7 @@ from .atoms import AtomNumbers, AtomTable
 from .inverse import DEFAULT_TOLERANCE, Inverse
 from .rules import Rule, RuleSet
 from .table import ActionUnitInfo, Table, read_mapping_table
-from .table_files import TABLES, mapping_path
+from .table_files import TABLES, mapping_names, mapping_path
 from .vocabulary import ARKIT_51
 
 _CHUNK = 8192  # lists per pass: the working arrays stay within a core's cache
@@ -117,7 +117,8 @@ class AUMapping:
         Args:
             blendshapes: (51,) values in [0, 1], in the order of ``blendshapes``.
             tolerance: A unit is named only when it lowers the squared error by more than the
-                square of this. Raise it, to 0.1 say, for noisy vectors.
+                square of this (half of that for one side of a unit that has two). Raise it, to
+                0.1 say, for noisy vectors.
 
         Returns:
             The units in table order, left before right; empty for a neutral face.
@@ -223,7 +224,7 @@ def load_mapping(name_or_path: str | Path = "v1") -> AUMapping:
         TableError: The name is unknown, or the file is unreadable or malformed.
     """
     path = mapping_path(name_or_path)
-    packaged = path.parent == TABLES
+    packaged = path.parent == TABLES and path.stem in mapping_names()
     return _load_packaged(path.stem) if packaged else _build(path, str(path.resolve()))
 
 

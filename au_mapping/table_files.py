@@ -116,10 +116,8 @@ def _validator(kind: str) -> Any:  # noqa: ANN401 - jsonschema carries no types
 
 
 def _first_error(document: dict[str, Any], kind: str) -> tuple[str, str] | None:
-    """The field and the message of the first error, by field, or None."""
-    errors = sorted(
-        _validator(kind).iter_errors(document), key=lambda error: list(error.absolute_path)
-    )
+    """The field and the message of the error to mend first, or None."""
+    errors = sorted(_validator(kind).iter_errors(document), key=_urgency)
     if not errors:
         return None
     error = errors[0]
@@ -128,6 +126,14 @@ def _first_error(document: dict[str, Any], kind: str) -> tuple[str, str] | None:
         # jsonschema prints the whole offending value first; the broken rule says it shorter.
         message = f"breaks the rule {error.validator}: {str(error.validator_value)[:80]}"
     return field_name(error.absolute_path), message
+
+
+def _urgency(error: Any) -> tuple[int, list[str | int]]:  # noqa: ANN401 - a ValidationError
+    """A table of another kind first, then by field; what other errors entail comes last."""
+    path = list(error.absolute_path)
+    if path == ["kind"]:
+        return 0, path
+    return (2 if error.validator == "unevaluatedProperties" else 1), path
 
 
 def field_name(steps: Iterable[str | int]) -> str:
