@@ -1,0 +1,216 @@
+"""Checkpoint folders: loading one whole or not at all, and writing one in a single move."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging as transformers_logging
+
+from ..errors import ModelError
+from .configuration_countenance import ExpressionConfig
+from .modeling_countenance import ExpressionModel
+
+PACKAGED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "default"
+
+AutoConfig.register(ExpressionConfig.model_type, ExpressionConfig, exist_ok=True)
+AutoModel.register(ExpressionConfig, ExpressionModel, exist_ok=True)
+
+
+def load_model(
+    path_or_repo: str | Path,
+    *,
+    revision: str | None = None,
+    mapping_version: str | None = None,
+    with_text_encoder: bool = True,
+    device: str = "cpu",
+) -> ExpressionModel:
+    """Load a trained expression model.
+
+    Args:
+        path_or_repo: Checkpoint folder, or name of a repository on the Hub.
+        revision: Git revision on the Hub.
+        mapping_version: Expected AU table ("v1" ...); any when left out.
+        with_text_encoder: Load the text encoder too, so that a missing one is told of here; without
+            it, it is loaded at the first text.
+        device: Where to put the model.
+
+    Returns:
+        The model, in evaluation mode.
+
+    Raises:
+        ModelError: If it is missing, no checkpoint of ours, incomplete, damaged, or trained on
+            another mapping, or if its text encoder cannot be loaded.
+    """
+    name = str(path_or_repo)
+    folder = Path(name)
+    if folder.is_file():
+        raise ModelError(f"{name}: expected a checkpoint folder, found a file")
+    if folder.is_dir():
+        _check_folder(folder)
+    try:
+        with quiet_transformers():
+            model = ExpressionModel.from_pretrained(name, revision=revision or "main")
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{name}: cannot load the checkpoint: {_first_line(error)}") from error
+    found = model.config.mapping_version
+    if mapping_version is not None and found != mapping_version:
+        raise ModelError(
+            f"{name}: the model was trained on mapping {found!r}, expected {mapping_version!r}; "
+            "use data built with the same mapping, or train again"
+        )
+    if with_text_encoder:
+        try:
+            with quiet_transformers():
+                model.text_encoder.load()
+        except OSError as error:
+            raise ModelError(f"{name}: {error}") from error
+    return model.to(device)
+
+
+def packaged_checkpoint() -> Path:
+    """Folder of the checkpoint that comes with the package.
+
+    Raises:
+        ModelError: If this installation has none.
+    """
+    if not PACKAGED_CHECKPOINT.is_dir():
+        raise ModelError(
+            "no trained model comes with this installation; train one with countenance train, and "
+            "name its folder with --model"
+        )
+    return PACKAGED_CHECKPOINT
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Where transformers puts the keys on the second line, the first alone says nothing.
+    return " ".join(lines[:2]) if lines else type(error).__name__
+
+
+def _check_folder(folder: Path) -> None:
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise ModelError(
+            f"{folder}: no checkpoint (no config.json); give a folder written by countenance train"
+        )
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{config_file}: not valid JSON ({error})") from error
+    found = config.get("model_type") if isinstance(config, dict) else None
+    if found != ExpressionConfig.model_type:
+        raise ModelError(
+            f"{config_file}: model_type is {found!r}, expected {ExpressionConfig.model_type!r}; "
+            "give a folder written by countenance train"
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise ModelError(f"{folder}: no weights (no model.safetensors); train or copy it again")
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' loading bars and reports off stderr; our errors say what is wrong."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse to write a checkpoint where something of value may stand.
+
+    Args:
+        output: Checkpoint folder to write.
+        overwrite: Whether an existing checkpoint may be replaced.
+
+    Raises:
+        ModelError: If ``output`` is a file or a folder that is neither empty nor a checkpoint of
+            ours, or is one and ``overwrite`` is False.
+    """
+    if output.is_file():
+        raise ModelError(f"{output}: expected a folder to write the checkpoint to, found a file")
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    try:
+        _check_folder(output)
+    except ModelError as error:
+        raise ModelError(
+            f"{output}: the folder is not empty and holds no checkpoint, so it is left alone; "
+            "choose another"
+        ) from error
+    if not overwrite:
+        raise ModelError(
+            f"{output}: already holds a checkpoint; choose another folder, or allow overwriting it"
+        )
+
+
+def write_checkpoint(
+    model: ExpressionModel,
+    output: Path,
+    *,
+    training_config: dict[str, Any],
+    metrics: dict[str, Any],
+    overwrite: bool = False,
+) -> None:
+    """Write a checkpoint folder beside its place and move it there.
+
+    The folder holds the weights (safetensors), ``config.json``, the two code files that the Hub
+    needs, ``training_config.json`` and, written last, ``metrics.json``. An existing checkpoint is
+    moved aside first and deleted after, so a crash leaves a whole one under one name or another.
+
+    Args:
+        model: The trained model.
+        output: Checkpoint folder.
+        training_config: Settings of the run.
+        metrics: Its results.
+        overwrite: Whether an existing checkpoint may be replaced.
+
+    Raises:
+        ModelError: If ``output`` may not be written (see ``check_output``).
+    """
+    check_output(output, overwrite=overwrite)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f"{output.name}.tmp{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        with quiet_transformers():
+            model.save_pretrained(temporary)
+        for weights in temporary.glob("*.safetensors"):  # written for the owner alone
+            shutil.copymode(temporary / "config.json", weights)
+        write_json(temporary / "training_config.json", training_config)
+        write_json(temporary / "metrics.json", metrics)
+        _move_into_place(temporary, output)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move_into_place(temporary: Path, output: Path) -> None:
+    if not output.exists():
+        temporary.replace(output)
+        return
+    old = output.with_name(f"{output.name}.old{os.getpid()}")
+    output.replace(old)
+    temporary.replace(output)
+    shutil.rmtree(old)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON with sorted keys, to a temporary name and then in place."""
+    temporary = path.with_name(path.name + ".tmp")
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)

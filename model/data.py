@@ -1,0 +1,166 @@
+"""Built datasets as the model sees them: texts of three kinds, and blendshapes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import DatasetError
+from .augmentation import tag_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+KINDS = ("t", "e", "d")
+"""The three texts of an item: transcript, emotion tags, description."""
+
+_COLUMNS = ("transcript", "emotions", "description", "blendshapes", "mapping_version")
+
+
+@dataclass(frozen=True)
+class ExpressionData:
+    """One split of a dataset, in its own order.
+
+    Attributes:
+        source: Folder or Hub name, for messages.
+        split: Name of the split.
+        texts: For each kind "t", "e", "d" the texts, "" where an item has none.
+        blendshapes: float32 (n, size) in [0, 1].
+        mapping_version: Version of the AU table behind the blendshapes.
+    """
+
+    source: str
+    split: str
+    texts: dict[str, list[str]]
+    blendshapes: NDArray[np.float32]
+    mapping_version: str
+
+    def __len__(self) -> int:
+        return len(self.blendshapes)
+
+
+def load_expressions(
+    source: str | Path,
+    split: str,
+    *,
+    expression_size: int = 51,
+    mapping_version: str | None = None,
+) -> ExpressionData:
+    """Load one split of a built dataset and check what the model relies on.
+
+    Args:
+        source: Dataset folder (as ``countenance build`` writes it) or Hub name.
+        split: "train" or "test".
+        expression_size: Expected number of blendshape weights.
+        mapping_version: Expected AU table; any one version when left out.
+
+    Returns:
+        The split. The text of e is its tags in order, joined by ", " (see ``tag_text``).
+
+    Raises:
+        DatasetError: If it cannot be opened, the split is missing or empty, a column is missing,
+            or a row holds a vector of another length, a number that is not in [0, 1], no text at
+            all, or another mapping version.
+    """
+    dataset = _open(str(source), split)
+    where = f"{source}, split {split}"
+    missing = [name for name in _COLUMNS if name not in dataset.column_names]
+    if missing:
+        raise DatasetError(
+            f"{where}: no column {missing[0]!r}; build the dataset with countenance build"
+        )
+    if not len(dataset):
+        raise DatasetError(f"{where}: the split is empty; build a dataset from more transcripts")
+    table = dataset.with_format("arrow")[:]
+    data = ExpressionData(
+        source=str(source),
+        split=split,
+        texts={
+            "t": _strings(table["transcript"]),
+            "e": _tag_texts(dataset, table["emotions"], where),
+            "d": _strings(table["description"]),
+        },
+        blendshapes=_blendshapes(table["blendshapes"], expression_size, where),
+        mapping_version=_only_version(table["mapping_version"], mapping_version, where),
+    )
+    for row, texts in enumerate(zip(*data.texts.values(), strict=True)):
+        if not any(texts):
+            raise DatasetError(
+                f"{where}, row {row}: transcript, emotions and description are empty"
+            )
+    return data
+
+
+def _open(source: str, split: str) -> datasets.Dataset:
+    if Path(source).is_file():
+        raise DatasetError(f"{source}: expected a dataset folder, found a file")
+    bars_were_on = not datasets.are_progress_bars_disabled()
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(source, split=split)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DatasetError(
+            f"{source}: cannot load the split {split!r} ({reason}); give a folder written by "
+            "countenance build, or a dataset on the Hub"
+        ) from error
+    finally:
+        if bars_were_on:
+            datasets.enable_progress_bars()
+
+
+def _strings(column: pa.ChunkedArray) -> list[str]:
+    return [(text or "").strip() for text in column.to_pylist()]
+
+
+def _tag_texts(dataset: datasets.Dataset, column: pa.ChunkedArray, where: str) -> list[str]:
+    label = getattr(dataset.features["emotions"], "feature", None)
+    if isinstance(label, datasets.ClassLabel):
+        names = label.names
+        return [tag_text([names[i] for i in tags or ()]) for tags in column.to_pylist()]
+    if isinstance(label, datasets.Value) and label.dtype == "string":
+        return [tag_text(tags or ()) for tags in column.to_pylist()]
+    raise DatasetError(
+        f"{where}: column 'emotions' must be a list of class labels, found "
+        f"{dataset.features['emotions']}"
+    )
+
+
+def _blendshapes(column: pa.ChunkedArray, size: int, where: str) -> NDArray[np.float32]:
+    array = column.combine_chunks().cast(pa.list_(pa.float32()))
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    wrong = np.flatnonzero(lengths != size)
+    if wrong.size:
+        raise DatasetError(
+            f"{where}, row {wrong[0]}: blendshapes has {lengths[wrong[0]]} values, expected {size}"
+        )
+    flat = array.flatten().to_numpy(zero_copy_only=False)
+    values = flat.astype(np.float32).reshape(-1, size)
+    outside = np.argwhere(~((values >= 0) & (values <= 1)))  # also true for NaN
+    if len(outside):
+        row, position = outside[0]
+        raise DatasetError(
+            f"{where}, row {row}: blendshapes[{position}] is {values[row, position]}, expected a "
+            "number in [0, 1]"
+        )
+    return values
+
+
+def _only_version(column: pa.ChunkedArray, expected: str | None, where: str) -> str:
+    versions = column.to_pylist()
+    expected = expected or versions[0]
+    for row, version in enumerate(versions):
+        if version != expected:
+            raise DatasetError(
+                f"{where}, row {row}: mapping_version is {version!r}, expected {expected!r}; build "
+                "the dataset and train the model with one mapping"
+            )
+    return expected

@@ -1,0 +1,178 @@
+"""Evaluation of a checkpoint on the test split of a dataset.
+
+python -m countenance.model.evaluate CHECKPOINT DATASET --out REPORT
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import CountenanceError, ModelError
+from ..progress import Progress
+from .batches import index_texts
+from .checkpoint import load_model, quiet_transformers, write_json
+from .data import KINDS, ExpressionData, load_expressions
+from .features import embed_texts
+from .metrics import error_report
+from .modeling_countenance import ExpressionModel
+
+KIND_NAMES = {"t": "transcript", "e": "emotion tags", "d": "description"}
+
+
+def evaluate(
+    checkpoint: str | Path,
+    dataset: str | Path,
+    out: str | Path,
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    batch_size: int = 256,
+) -> dict[str, Any]:
+    """Measure a checkpoint on the test split.
+
+    Args:
+        checkpoint: Checkpoint folder or Hub name.
+        dataset: Dataset folder or Hub name; the baseline is the mean face of its train split.
+        out: Report folder; ``report.md`` and, last, ``metrics.json`` are written to it.
+        samples: Bootstrap resamples of the intervals.
+        seed: Their seed.
+        batch_size: Items per forward pass.
+
+    Returns:
+        What ``metrics.json`` holds: ``reconstruction`` and, under ``text_to_expression``, the three
+        kinds of text and ``all`` of them, each as ``metrics.error_report`` gives it with the number
+        of ``items``.
+
+    Raises:
+        ModelError: If the checkpoint or its text encoder cannot be used, or ``out`` is a file.
+        DatasetError: If the dataset cannot be used, or was built with another mapping.
+    """
+    out = Path(out)
+    if out.is_file():
+        raise ModelError(f"{out}: expected a folder to write the report to, found a file")
+    model = load_model(checkpoint, with_text_encoder=False)
+    config = model.config
+    expected = {
+        "expression_size": config.expression_size,
+        "mapping_version": config.mapping_version,
+    }
+    test = load_expressions(dataset, "test", **expected)
+    mean_face = load_expressions(dataset, "train", **expected).blendshapes.mean(axis=0)
+
+    def report(predicted: np.ndarray, items: np.ndarray) -> dict[str, Any]:
+        target = test.blendshapes[items]
+        figures = error_report(
+            predicted, mean_face, target, items=items, samples=samples, seed=seed
+        )
+        return {"items": len(np.unique(items)), **figures}
+
+    metrics: dict[str, Any] = {
+        "checkpoint": str(checkpoint),
+        "dataset": str(dataset),
+        "split": "test",
+        "items": len(test),
+        "mapping_version": test.mapping_version,
+        "text_encoder": config.text_encoder,
+        "bootstrap_samples": samples,
+        "seed": seed,
+        "reconstruction": report(_reconstruct(model, test, batch_size), np.arange(len(test))),
+        "text_to_expression": {},
+    }
+    predictions = _express_kinds(model, test, batch_size)
+    for kind, (items, predicted) in predictions.items():
+        metrics["text_to_expression"][KIND_NAMES[kind]] = report(predicted, items)
+    metrics["text_to_expression"]["all"] = report(
+        np.concatenate([predicted for _, predicted in predictions.values()]),
+        np.concatenate([items for items, _ in predictions.values()]),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    _write_text(out / "report.md", render_report(metrics))
+    write_json(out / "metrics.json", metrics)
+    return metrics
+
+
+@torch.no_grad()
+def _reconstruct(model: ExpressionModel, data: ExpressionData, batch_size: int) -> np.ndarray:
+    faces = torch.from_numpy(data.blendshapes)
+    parts = [model(blendshapes=part).reconstruction for part in faces.split(batch_size)]
+    return torch.cat(parts).cpu().numpy()
+
+
+@torch.no_grad()
+def _express_kinds(
+    model: ExpressionModel, data: ExpressionData, batch_size: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    index = index_texts(data)
+    with Progress("encode texts", len(index.texts)) as progress, quiet_transformers():
+        try:
+            features = embed_texts(index.texts, model.config, progress=progress)
+        except (OSError, ValueError) as error:
+            raise ModelError(str(error)) from error
+    predictions = {}
+    for k, kind in enumerate(KINDS):
+        items = np.flatnonzero(index.rows[:, k, 0] >= 0)
+        rows = torch.from_numpy(features[index.rows[items, k, 0]])
+        parts = [model(text_features=part).text_expression for part in rows.split(batch_size)]
+        if parts and len(items):
+            predictions[kind] = (items, torch.cat(parts).cpu().numpy())
+    return predictions
+
+
+def render_report(metrics: dict[str, Any]) -> str:
+    """Write the metrics as a short Markdown report."""
+    lines = [
+        "# Evaluation",
+        "",
+        f"Checkpoint `{metrics['checkpoint']}` on the {metrics['split']} split of "
+        f"`{metrics['dataset']}`: {metrics['items']} items, mapping {metrics['mapping_version']}, "
+        f"text encoder {metrics['text_encoder']}.",
+        "",
+        "Errors are over all blendshape weights, each item alike. The baseline answers every item "
+        "with the mean face of the train split; *explained* is 1 - squared error / that of the "
+        f"baseline. Brackets: 95 % intervals, {metrics['bootstrap_samples']} bootstrap "
+        f"resamples of the items, seed {metrics['seed']}.",
+        "",
+        "| input | items | MAE | baseline MAE | RMSE | baseline RMSE | explained |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows = {"face (reconstruction)": metrics["reconstruction"], **metrics["text_to_expression"]}
+    for name, figures in rows.items():
+        cells = [
+            "{value:.4f} [{low:.4f}, {high:.4f}]".format(**figures[key])
+            for key in ("mae", "baseline_mae", "rmse", "baseline_rmse", "explained")
+        ]
+        lines.append(f"| {name} | {figures['items']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="countenance.model.evaluate", description=__doc__)
+    parser.add_argument("checkpoint", help="checkpoint folder or Hub name")
+    parser.add_argument("dataset", help="dataset folder or Hub name")
+    parser.add_argument("--out", required=True, help="folder for metrics.json and report.md")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the intervals (default: 0)")
+    arguments = parser.parse_args(argv)
+    try:
+        evaluate(arguments.checkpoint, arguments.dataset, arguments.out, seed=arguments.seed)
+    except CountenanceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,210 @@
+"""The optimisation loop: steps, validations, early stopping, which weights are kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from ..errors import ModelError
+from ..progress import Progress
+from .losses import AlignmentLoss, total_loss
+from .modeling_countenance import ExpressionModel
+from .training_config import TrainingConfig
+from .validation import ValidationItems, validate
+
+
+@dataclass
+class Fit:
+    """Outcome of a run.
+
+    Attributes:
+        model: The trained model, in evaluation mode on the CPU, with the kept weights.
+        train_items: Items trained on.
+        steps: Optimisation steps made.
+        epochs: Passes over the items made.
+        kept_step: Step after which the kept weights stood.
+        validation: Figures of the kept weights.
+        history: Figures of every validation, with ``step`` and the mean training terms since the
+            one before.
+        samples_per_second: Items per second in the steps, validation left out.
+    """
+
+    model: ExpressionModel
+    train_items: int
+    steps: int = 0
+    epochs: float = 0.0
+    kept_step: int = 0
+    validation: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    samples_per_second: float = 0.0
+
+
+def count_steps(items: int, config: TrainingConfig) -> int:
+    """Steps of a whole run over ``items`` items: what epochs and max_steps allow."""
+    per_epoch = math.ceil(items / config.batch_size)
+    bounds = [config.max_steps, None if config.epochs is None else config.epochs * per_epoch]
+    return min(bound for bound in bounds if bound is not None)
+
+
+def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float:
+    """Share of the peak learning rate at a step (0, 1 ... total - 1)."""
+    rising = round(config.warmup * total)
+    if step < rising:
+        return (step + 1) / rising
+    if config.schedule == "constant":
+        return 1.0
+    return 0.5 * (1.0 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
+
+
+def fit(
+    model: ExpressionModel,
+    loader: DataLoader,
+    held: ValidationItems,
+    loss: AlignmentLoss,
+    config: TrainingConfig,
+    accelerator: Accelerator,
+) -> Fit:
+    """Train a model.
+
+    Args:
+        model: The model, with its initial weights.
+        loader: Batches as ``TrainingItems`` gives them; its dataset has ``set_epoch``.
+        held: Items to validate on.
+        loss: The objective.
+        config: The settings.
+        accelerator: Where and on how many processes to run.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        ModelError: If the loss is no longer finite.
+    """
+    items = len(loader.dataset)  # type: ignore[arg-type]
+    total = count_steps(items, config)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, config))
+    run = _Run(model, total, items, config, accelerator)
+    prepared: Any = accelerator.prepare(model, optimizer, loader, schedule)
+    wrapped, optimizer, batches, schedule = prepared
+    with Progress("train", total, enabled=accelerator.is_main_process) as progress:
+        for epoch in range(total):  # more than enough: an epoch has at least one step
+            batches.set_epoch(epoch)
+            torch.manual_seed(config.seed + epoch)  # dropout, the same whenever an epoch is entered
+            for batch in batches:
+                run.add(_step(wrapped, batch, loss, optimizer, schedule, config, accelerator))
+                progress.update(1)
+                if run.validation_is_due():
+                    progress.say(run.validate(held, loss))
+                if run.is_over():
+                    return run.finish()
+    return run.finish()
+
+
+def _step(
+    model: torch.nn.Module,
+    batch: dict[str, Tensor],
+    loss: AlignmentLoss,
+    optimizer: Any,  # noqa: ANN401
+    schedule: Any,  # noqa: ANN401
+    config: TrainingConfig,
+    accelerator: Accelerator,
+) -> dict[str, Tensor]:
+    output = model(blendshapes=batch["blendshapes"], text_features=batch["text_features"])
+    terms = loss(**{name: value.float() for name, value in output.items()}, target=batch["target"])
+    accelerator.backward(total_loss(terms))
+    if config.gradient_clip > 0:
+        accelerator.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    optimizer.step()
+    schedule.step()
+    optimizer.zero_grad()
+    return terms
+
+
+class _Run:
+    """Where a run stands: steps, sums since the last validation, the best weights so far."""
+
+    def __init__(
+        self,
+        model: ExpressionModel,
+        total: int,
+        items: int,
+        config: TrainingConfig,
+        accelerator: Accelerator,
+    ) -> None:
+        self.outcome = Fit(model, items)
+        self.total = total
+        self.config = config
+        self.accelerator = accelerator
+        self.every = max(1, total // config.evaluations)
+        self._sums: dict[str, Tensor] = {}
+        self._since = 0
+        self._waited = 0
+        self._kept: dict[str, Tensor] = {}
+        self._seconds = 0.0
+        self._clock = time.monotonic()
+        model.train()
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        self.outcome.steps += 1
+        self._since += 1
+        for name in ("ae", "emb", "multi"):
+            self._sums[name] = self._sums.get(name, torch.zeros_like(terms[name])) + terms[name]
+
+    def validation_is_due(self) -> bool:
+        return self.outcome.steps % self.every == 0 or self.outcome.steps == self.total
+
+    def is_over(self) -> bool:
+        patience = self.config.patience
+        return self.outcome.steps >= self.total or (
+            patience is not None and self._waited >= patience
+        )
+
+    def validate(self, held: ValidationItems, loss: AlignmentLoss) -> str:
+        """Validate, remember the best weights, and say in one line how it goes."""
+        self._seconds += time.monotonic() - self._clock
+        outcome = self.outcome
+        model = self.accelerator.unwrap_model(outcome.model)
+        figures = validate(model, held, loss, self.config.batch_size)
+        if not math.isfinite(figures["loss"]):
+            raise ModelError(
+                f"the validation loss is {figures['loss']} after {outcome.steps} steps; lower "
+                "learning_rate or set gradient_clip"
+            )
+        trained = {
+            f"train_{name}": float(value) / self._since for name, value in self._sums.items()
+        }
+        outcome.history.append({"step": outcome.steps, **figures, **trained})
+        self._sums, self._since = {}, 0
+        better = not outcome.validation or figures["loss"] < outcome.validation["loss"]
+        self._waited = 0 if better else self._waited + 1
+        if better or self.config.keep == "last":
+            outcome.validation, outcome.kept_step = figures, outcome.steps
+            state = model.state_dict()
+            self._kept = {name: value.detach().clone() for name, value in state.items()}
+        self._clock = time.monotonic()
+        return (
+            f"step {outcome.steps}/{self.total}  validation loss {figures['loss']:.4f}  "
+            f"face {figures['mae_reconstruction']:.4f}"
+            + "".join(f"  {k} {figures[f'mae_{k}']:.4f}" for k in "ted" if f"mae_{k}" in figures)
+        )
+
+    def finish(self) -> Fit:
+        outcome = self.outcome
+        model = self.accelerator.unwrap_model(outcome.model)
+        model.load_state_dict(self._kept)
+        outcome.model = model.to("cpu").eval()
+        made = outcome.steps * min(self.config.batch_size, outcome.train_items)
+        outcome.epochs = made / outcome.train_items
+        outcome.samples_per_second = made / max(self._seconds, 1e-9)
+        return outcome

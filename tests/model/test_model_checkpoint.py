@@ -1,0 +1,115 @@
+"""Loading a checkpoint: whole, or a reason in one line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from countenance.errors import ModelError
+from countenance.model import ExpressionConfig, load_model, packaged_checkpoint
+from countenance.model import checkpoint as checkpoint_module
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint, tmp_path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+
+
+def edit_weights(folder, change):
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_a_checkpoint_loads_ready_for_use(checkpoint, capfd):
+    model = load_model(checkpoint)
+    assert not model.training
+    assert model.express(["joy"]).shape == (1, 51)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_checkpoint_holds_what_it_needs_and_no_pickle(checkpoint):
+    assert sorted(path.name for path in checkpoint.iterdir()) == [
+        "config.json",
+        "configuration_countenance.py",
+        "metrics.json",
+        "model.safetensors",
+        "modeling_countenance.py",
+        "training_config.json",
+    ]
+    modes = {path.stat().st_mode for path in checkpoint.iterdir()}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: shutil.rmtree(f), "cannot load the checkpoint"),
+        (lambda f: (f / "config.json").unlink(), r"no checkpoint \(no config.json\)"),
+        (lambda f: (f / "config.json").write_text("{"), r"config.json: not valid JSON"),
+        (lambda f: (f / "model.safetensors").unlink(), "no weights"),
+        (
+            lambda f: (f / "config.json").write_text('{"model_type": "bert"}'),
+            "model_type is 'bert', expected 'countenance'",
+        ),
+        (lambda f: (f / "model.safetensors").write_bytes(b"junk"), "cannot load the checkpoint"),
+        (
+            lambda f: edit_weights(f, lambda w: w.pop("text_projector.bias")),
+            r"do not fit the configuration: missing keys text_projector\.bias",
+        ),
+        (
+            lambda f: edit_weights(f, lambda w: w.update(extra=torch.zeros(1))),
+            "do not fit the configuration: unexpected keys extra",
+        ),
+        (
+            lambda f: edit_weights(f, lambda w: w.update({"text_projector.bias": torch.ones(3)})),
+            "cannot load the checkpoint",
+        ),
+    ],
+)
+def test_a_spoilt_checkpoint_is_refused(checkpoint, spoil, message, capfd):
+    spoil(checkpoint)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(checkpoint)
+    assert "\n" not in str(caught.value)
+    assert str(checkpoint) in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_is_no_checkpoint(tmp_path):
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"")
+    with pytest.raises(ModelError, match="expected a checkpoint folder, found a file"):
+        load_model(path)
+
+
+def test_a_model_of_another_mapping_is_refused(checkpoint):
+    assert load_model(checkpoint, mapping_version="v1").config.mapping_version == "v1"
+    with pytest.raises(ModelError, match="trained on mapping 'v1', expected 'extended'"):
+        load_model(checkpoint, mapping_version="extended")
+
+
+def test_a_missing_text_encoder_is_told_at_once_unless_it_is_not_needed(checkpoint):
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["text_encoder"] = "/nowhere/encoder"
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    load_model(checkpoint, with_text_encoder=False)
+    with pytest.raises(ModelError, match="cannot load the text encoder '/nowhere/encoder'"):
+        load_model(checkpoint)
+
+
+def test_the_configuration_says_nothing_of_training(checkpoint):
+    config = json.loads((checkpoint / "config.json").read_text())
+    assert not [key for key in config if "lambda" in key or "learning" in key]
+    assert ExpressionConfig.from_pretrained(checkpoint).mapping_version == "v1"
+
+
+def test_the_packaged_checkpoint_is_found_or_its_absence_told(monkeypatch, checkpoint, tmp_path):
+    monkeypatch.setattr(checkpoint_module, "PACKAGED_CHECKPOINT", checkpoint)
+    assert load_model(packaged_checkpoint()).config.mapping_version == "v1"
+    monkeypatch.setattr(checkpoint_module, "PACKAGED_CHECKPOINT", tmp_path / "none")
+    with pytest.raises(ModelError, match="no trained model comes with this installation; train"):
+        packaged_checkpoint()

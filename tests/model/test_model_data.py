@@ -1,0 +1,95 @@
+"""Built datasets as the model sees them, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from countenance.errors import DatasetError
+from countenance.model.data import load_expressions
+
+
+def test_a_split_is_loaded_in_its_order(tiny_dataset, make_items):
+    data = load_expressions(tiny_dataset, "test")
+    items = make_items(16, 2)
+    assert len(data) == 16
+    assert data.texts["t"] == [item["transcript"] for item in items]
+    assert data.texts["d"] == [item["description"] for item in items]
+    assert data.mapping_version == "v1"
+    assert data.blendshapes.dtype == np.float32
+    np.testing.assert_array_equal(
+        data.blendshapes, np.array([item["blendshapes"] for item in items], dtype=np.float32)
+    )
+
+
+def test_the_text_of_the_tags_is_their_names_joined_by_commas(make_items, write_dataset, tmp_path):
+    items = make_items(3, 0)
+    for item, tags in zip(items, ([1, 0], [2], []), strict=True):
+        item["emotions"] = tags
+    data = load_expressions(write_dataset(tmp_path / "d", {"train": items}), "train")
+    assert data.texts["e"] == ["joy, anger", "sadness", ""]
+
+
+def changed(items, row, **fields):
+    items[row] |= fields
+    return items
+
+
+@pytest.mark.parametrize(
+    ("row", "fields", "message"),
+    [
+        (2, {"blendshapes": [0.0] * 50}, "row 2: blendshapes has 50 values, expected 51"),
+        (1, {"blendshapes": None}, "row 1: blendshapes has 0 values, expected 51"),
+        (
+            3,
+            {"blendshapes": [0.0] * 50 + [float("nan")]},
+            r"row 3: blendshapes\[50\] is nan, expected a number in \[0, 1\]",
+        ),
+        (0, {"blendshapes": [1.5] + [0.0] * 50}, r"row 0: blendshapes\[0\] is 1.5, expected"),
+        (2, {"mapping_version": "v2"}, "row 2: mapping_version is 'v2', expected 'v1'"),
+        (
+            1,
+            {"transcript": " ", "description": None, "emotions": []},
+            "row 1: transcript, emotions and description are empty",
+        ),
+    ],
+)
+def test_a_bad_row_is_named(make_items, write_dataset, tmp_path, row, fields, message):
+    items = changed(make_items(4, 0), row, **fields)
+    source = write_dataset(tmp_path / "bad", {"train": items})
+    with pytest.raises(DatasetError, match=rf"bad, split train, {message}"):
+        load_expressions(source, "train")
+
+
+def test_another_mapping_than_the_models_is_refused(tiny_dataset):
+    with pytest.raises(DatasetError, match="mapping_version is 'v1', expected 'extended'"):
+        load_expressions(tiny_dataset, "train", mapping_version="extended")
+
+
+def test_a_missing_split_is_told(make_items, write_dataset, tmp_path):
+    source = write_dataset(tmp_path / "half", {"train": make_items(2, 0)})
+    with pytest.raises(DatasetError, match="cannot load the split 'test'"):
+        load_expressions(source, "test")
+
+
+def test_an_empty_split_is_told(make_items, write_dataset, tmp_path):
+    source = write_dataset(tmp_path / "empty", {"train": make_items(2, 0), "test": []})
+    with pytest.raises(DatasetError, match=r"split .?test.*(no data|is empty)"):
+        load_expressions(source, "test")
+
+
+def test_a_missing_column_is_told(tmp_path):
+    import datasets
+
+    (tmp_path / "data").mkdir()
+    table = datasets.Dataset.from_list([{"transcript": "hello"}])
+    table.to_parquet(str(tmp_path / "data" / "train-00000-of-00001.parquet"))
+    with pytest.raises(DatasetError, match="split train: no column 'emotions'"):
+        load_expressions(tmp_path, "train")
+
+
+def test_no_dataset_at_all_is_told(tmp_path):
+    with pytest.raises(DatasetError, match="nowhere: cannot load the split 'train'"):
+        load_expressions(tmp_path / "nowhere", "train")
+    file = tmp_path / "file.csv"
+    file.write_text("a,b")
+    with pytest.raises(DatasetError, match="expected a dataset folder, found a file"):
+        load_expressions(file, "train")

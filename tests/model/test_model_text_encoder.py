@@ -1,0 +1,154 @@
+"""The frozen text encoder: the features are those of the libraries that the encoders come from."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+
+from countenance.errors import ModelError
+from countenance.model import ExpressionConfig, ExpressionModel
+from countenance.model.modeling_countenance import FrozenTextEncoder, resolve_text_encoder
+from countenance.model.text_encoders import describe_text_encoder, text_encoder_identity
+
+TEXTS = ["a smile", "the brows are lowered and knit, in anger", "joy"]
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("tiny-clip")
+    letters = "abcdefghijklmnopqrstuvwxyz,"
+    pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{c}</w>" for c in letters)]
+    tokenizer = CLIPTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, merges=[])
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = CLIPTextConfig(
+        vocab_size=len(pieces),
+        hidden_size=16,
+        intermediate_size=32,
+        projection_dim=12,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=24,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    CLIPTextModelWithProjection(config).save_pretrained(folder)
+    return str(folder)
+
+
+def test_clip_features_are_transformers_own_text_embeds(tiny_clip):
+    fields = describe_text_encoder(tiny_clip)
+    assert fields["text_encoder_pooling"] == "projection"
+    assert fields["text_encoder_width"] == 12
+    assert fields["text_encoder_max_length"] == 24
+    features = FrozenTextEncoder(ExpressionConfig(**fields))(TEXTS, batch_size=2)
+    tokenizer = CLIPTokenizer.from_pretrained(tiny_clip)
+    clip = CLIPTextModelWithProjection.from_pretrained(tiny_clip).eval()
+    for text, feature in zip(TEXTS, features, strict=True):
+        tokens = tokenizer([text], truncation=True, max_length=24, return_tensors="pt")
+        with torch.no_grad():
+            torch.testing.assert_close(clip(**tokens).text_embeds[0], feature)
+
+
+def test_the_packaged_encoder_agrees_with_sentence_transformers(packaged_encoder):
+    library = pytest.importorskip("sentence_transformers", reason="the peer is not installed")
+    config = ExpressionConfig(**describe_text_encoder(packaged_encoder))
+    assert config.text_encoder_pooling == "mean"
+    assert config.text_encoder_normalize
+    assert config.text_encoder_max_length == 256
+    features = FrozenTextEncoder(config)(TEXTS)
+    theirs = library.SentenceTransformer(resolve_text_encoder(packaged_encoder), device="cpu")
+    expected = torch.from_numpy(theirs.encode(TEXTS))
+    torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_packaged_encoder_is_the_default_and_found_offline(packaged_encoder):
+    assert ExpressionConfig().text_encoder == packaged_encoder
+    assert Path(resolve_text_encoder(packaged_encoder), "model.safetensors").is_file()
+    model = ExpressionModel(ExpressionConfig())
+    assert model.express(["a slight, knowing smile"]).shape == (1, 51)
+
+
+def test_other_names_are_left_as_they_are():
+    assert resolve_text_encoder("openai/clip-vit-base-patch32") == "openai/clip-vit-base-patch32"
+
+
+def test_it_is_loaded_at_the_first_text_and_never_trained(tiny_model):
+    encoder = tiny_model.text_encoder
+    assert encoder._model is None
+    tiny_model.train()
+    tiny_model.express(["joy"])
+    assert not encoder._model.training
+    assert not any(p.requires_grad for p in encoder._model.parameters())
+    tiny_model.train()
+    assert not encoder._model.training
+    assert not encoder(["joy"]).requires_grad
+
+
+def test_padding_does_not_change_a_feature(tiny_sentence_encoder):
+    encoder = FrozenTextEncoder(ExpressionConfig(**describe_text_encoder(tiny_sentence_encoder)))
+    alone = encoder(["joy"])
+    padded = encoder(["joy", "a face strongly in anger , brows lowered and knit"])
+    torch.testing.assert_close(padded[:1], alone)
+    torch.testing.assert_close(alone.norm(dim=1), torch.ones(1))
+
+
+def test_an_encoder_without_sentence_transformers_files_is_mean_pooled(
+    tiny_sentence_encoder, tmp_path
+):
+    for path in Path(tiny_sentence_encoder).glob("*.*"):
+        if path.name != "modules.json":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    fields = describe_text_encoder(str(tmp_path))
+    assert fields["text_encoder_pooling"] == "mean"
+    assert not fields["text_encoder_normalize"]
+    assert fields["text_encoder_max_length"] == 64
+
+
+def _copy(source: str, target: Path) -> None:
+    for path in Path(source).rglob("*"):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(exist_ok=True, parents=True)
+            copy.write_bytes(path.read_bytes())
+
+
+def test_a_pooling_that_we_do_not_know_is_refused(tiny_sentence_encoder, tmp_path):
+    _copy(tiny_sentence_encoder, tmp_path)
+    pooling = tmp_path / "1_Pooling" / "config.json"
+    pooling.write_text(json.dumps({"pooling_mode_max_tokens": True}))
+    with pytest.raises(ModelError, match=r"cannot pool by .*max_tokens.*, only by mean or cls"):
+        describe_text_encoder(str(tmp_path))
+
+
+def test_a_layer_that_we_do_not_know_is_refused(tiny_sentence_encoder, tmp_path):
+    _copy(tiny_sentence_encoder, tmp_path)
+    (tmp_path / "modules.json").write_text(json.dumps([{"path": "3", "type": "x.models.Dense"}]))
+    with pytest.raises(ModelError, match="cannot use its Dense layer"):
+        describe_text_encoder(str(tmp_path))
+
+
+def test_a_missing_encoder_says_what_to_do(tmp_path):
+    config = ExpressionConfig(text_encoder=str(tmp_path / "none"))
+    with pytest.raises(
+        OSError, match=r"cannot load the text encoder .*none.*countenance\[embedded"
+    ):
+        ExpressionModel(config).express(["joy"])
+
+
+def test_a_wrong_feature_width_is_told(tiny_sentence_encoder):
+    config = ExpressionConfig(text_encoder=tiny_sentence_encoder, text_encoder_width=7)
+    with pytest.raises(ValueError, match=r"gives 16 features, expected text_encoder_width \(7\)"):
+        FrozenTextEncoder(config)(["joy"])
+
+
+def test_the_identity_of_an_encoder_follows_its_weights(tiny_sentence_encoder, tmp_path):
+    _copy(tiny_sentence_encoder, tmp_path)
+    before = text_encoder_identity(str(tmp_path))
+    assert before == text_encoder_identity(str(tmp_path))
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert text_encoder_identity(str(tmp_path)) != before
+    assert text_encoder_identity("some/encoder", "abc") == "some/encoder@abc"
