@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..au_mapping import ActionUnit
 from ..errors import ActionUnitError, TableError
-from .composition_tables import NEUTRAL, check_emotions
 from .emotion_table import LETTERS, Candidate, EmotionTable, load_emotion_table
+from .tables_reading import NEUTRAL, check_emotions
 
 # Letters as numbers: 1 is A, 5 is E. A drawn face maps an id to its letter number.
 _Face = dict[str, int]

@@ -24,7 +24,7 @@ from ..errors import EngineError, RunError, TableError
 from .corpora import CorpusSpec, read_corpora
 from .model_files import GgufModel, cache_folder
 from .run_store import write_json
-from .scoring import Reading, Scorer, read_in_order
+from .scoring import Reading, ScorePrompt, Scorer, read_in_order
 
 SAMPLE = "samples/transcripts-v1"
 NEUTRAL = "neutral"
@@ -43,6 +43,7 @@ class Calibration:
         sample: Name of the calibration sample.
         tag_means: Mean log-probability of each tag.
         tag_deviations: Standard deviation of each tag's log-probability.
+        tag_offsets: The prompt's offsets, added to the standardised evidence.
         strength_scores: The sample's strength scores, sorted; their ranks make the strength scale.
     """
 
@@ -51,6 +52,7 @@ class Calibration:
     sample: str
     tag_means: tuple[float, ...]
     tag_deviations: tuple[float, ...]
+    tag_offsets: tuple[float, ...]
     strength_scores: tuple[float, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,7 +65,9 @@ class Calibration:
 
     def tag_evidence(self, reading: Reading) -> np.ndarray:
         """Standardised evidence per tag, float64 (n_tags,): 0 is no more than the model's habit."""
-        return (reading.tag_scores - np.array(self.tag_means)) / np.array(self.tag_deviations)
+        standardised = (reading.tag_scores - np.array(self.tag_means)) / self.tag_deviations
+        evidence: np.ndarray = standardised + np.array(self.tag_offsets)
+        return evidence
 
     def strength(self, reading: Reading) -> float:
         """Strength in [0, 1]: the share of the calibration sample that reads weaker."""
@@ -72,7 +76,7 @@ class Calibration:
 
     @classmethod
     def from_readings(
-        cls, readings: Sequence[Reading], prompt_version: str, model_sha256: str, sample: str
+        cls, readings: Sequence[Reading], prompt: ScorePrompt, model_sha256: str, sample: str
     ) -> Calibration:
         """Fit the calibration on readings of the sample.
 
@@ -84,11 +88,12 @@ class Calibration:
         scores = np.stack([reading.tag_scores for reading in readings])
         deviations = np.maximum(scores.std(axis=0), 1e-6)
         return cls(
-            prompt_version=prompt_version,
+            prompt_version=prompt.version,
             model_sha256=model_sha256,
             sample=sample,
             tag_means=tuple(scores.mean(axis=0).tolist()),
             tag_deviations=tuple(deviations.tolist()),
+            tag_offsets=prompt.tag_offsets,
             strength_scores=tuple(sorted(reading.strength_score for reading in readings)),
         )
 
@@ -141,7 +146,7 @@ def calibrate(scorers: Sequence[Scorer], model: GgufModel) -> Calibration:
     transcripts = read_corpora([CorpusSpec("samples")], min_words=1).transcripts
     answers = read_in_order(scorers, transcripts)
     readings = [reading for _, reading in answers if reading is not None]
-    calibration = Calibration.from_readings(readings, prompt.version, model.sha256, SAMPLE)
+    calibration = Calibration.from_readings(readings, prompt, model.sha256, SAMPLE)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, calibration.as_dict())

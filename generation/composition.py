@@ -7,12 +7,12 @@ says in one sentence what the face shows. Both take a numpy generator and nothin
 
 from .action_unit_draw import draw_action_units
 from .clause_planning import Unit
-from .composition_tables import Emotion, load_emotions
 from .description import compose_description, plan_description
 from .description_text import Clause, DescriptionPlan, render_description
 from .emotion_table import EmotionTable, load_emotion_table
 from .phrase_reading import load_phrases
 from .phrases import PhraseTable, Surface, Wording
+from .tables_reading import Emotion, load_emotions
 
 __all__ = [
     "Clause",

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import CorpusError
-from .composition_tables import load_emotions, read_table
+from .tables_reading import load_emotions, read_table
 
 SAMPLES = Path(__file__).parent / "samples" / "transcripts-v1.tsv"
 CORPORA_TABLE = "corpora-v1"

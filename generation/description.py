@@ -15,10 +15,10 @@ import numpy as np
 
 from ..au_mapping import ActionUnit
 from .clause_planning import ClausePlan, Part, Unit, group_units, order_clauses, read_units
-from .composition_tables import NEUTRAL, check_emotions
 from .description_text import Clause, DescriptionPlan, join_list, render_description
 from .phrase_reading import load_phrases
 from .phrases import BOTH, LEVELS, Frame, PhraseTable, Surface, Weights, Wording
+from .tables_reading import NEUTRAL, check_emotions
 
 _FORMS = {"clauses": "clause", "absolutes": "absolute", "nouns": "noun", "the_nouns": "noun"}
 # Most clauses that a list takes where a pattern has two of them.

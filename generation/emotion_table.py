@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .composition_tables import read_table, reject
+from .tables_reading import read_table, reject
 
 EMOTION_TABLE = "emotion_action_units-v1"
 LETTERS = "ABCDE"

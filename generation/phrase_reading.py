@@ -10,7 +10,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .composition_tables import read_table, reject
 from .phrases import (
     BOTH,
     FORMS,
@@ -25,6 +24,7 @@ from .phrases import (
     Weights,
     Wording,
 )
+from .tables_reading import read_table, reject
 
 KINDS = ("expressive", "plain", "trace", "neutral", "still")
 STYLES = ("cues", "person", "prompt")

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import EngineError
 from .llama_engine import LlamaEngine, LlamaWeights
 from .model_files import GgufModel
-from .tables_io import load_versioned
+from .tables_reading import PROMPTS, read_table
 from .transcripts import Transcript
 
 CONTEXT_TOKENS = 1024
@@ -35,6 +35,8 @@ class ScorePrompt:
         prefix: Text before the transcript; decoded once.
         stem: Text after the transcript, up to the answer.
         answers: Emotion tag to the answer's text, with its leading space.
+        offsets: Tag to what is added to its standardised evidence. Neutral has one: the calibration
+            sample is balanced over the tags, and real transcripts are neutral far more often.
         strong: Answers that speak for a strong emotion.
         weak: Answers that speak for a weak one.
     """
@@ -43,6 +45,7 @@ class ScorePrompt:
     prefix: str
     stem: str
     answers: dict[str, str]
+    offsets: dict[str, float]
     strong: tuple[str, ...]
     weak: tuple[str, ...]
 
@@ -53,20 +56,26 @@ class ScorePrompt:
         Raises:
             TableError: Unknown version, or a file that breaks its schema.
         """
-        data = load_versioned("prompts", version, "score_prompt.schema.json")
+        data = read_table(version, "score", PROMPTS)
         return cls(
             version=data["version"],
             prefix=data["prefix"],
             stem=data["stem"],
-            answers=data["answers"],
-            strong=tuple(data["intensity"]["strong"]),
-            weak=tuple(data["intensity"]["weak"]),
+            answers=dict(data["answers"]),
+            offsets=dict(data["offsets"]),
+            strong=data["intensity"]["strong"],
+            weak=data["intensity"]["weak"],
         )
 
     @property
     def tags(self) -> tuple[str, ...]:
         """The emotion tags, in the order of ``Reading.tag_scores``."""
         return tuple(self.answers)
+
+    @property
+    def tag_offsets(self) -> tuple[float, ...]:
+        """``offsets`` in the order of ``tags``, 0 where there is none."""
+        return tuple(self.offsets.get(tag, 0.0) for tag in self.answers)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pytest
 from countenance.au_mapping import load_mapping
 from countenance.errors import TableError
 from countenance.generation.composition import load_emotion_table, load_emotions, load_phrases
-from countenance.generation.composition_tables import TABLES, read_table
 from countenance.generation.phrases import FORMS, LEVELS, SIDES
+from countenance.generation.tables_reading import TABLES, read_table
 
 GROUP_SIZES = {
     "joy": 12, "sadness": 5, "surprise": 4, "anger": 3, "fear": 2, "disgust": 1, "neutral": 1

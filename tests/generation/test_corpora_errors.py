@@ -5,6 +5,7 @@ import gzip
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from countenance.errors import CorpusError
 from countenance.generation.corpora import CorpusSpec, read_corpora
 

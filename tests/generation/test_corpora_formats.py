@@ -5,6 +5,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from countenance.generation.corpora import CorpusSpec, read_corpora
 
 A, B, C = "the kettle sang all morning", "nobody came to the door", "we laughed until it hurt"

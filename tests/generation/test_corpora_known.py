@@ -1,6 +1,7 @@
 """The four known corpora, each in its authors' own form, with sentences written for these tests."""
 
 import pytest
+
 from countenance.errors import CorpusError
 from countenance.generation.corpora import CorpusSpec, read_corpora
 

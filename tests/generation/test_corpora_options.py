@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from countenance.errors import CorpusError
 from countenance.generation.corpora import CorpusSpec, parse_corpus_option, read_corpora
 

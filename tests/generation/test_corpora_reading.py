@@ -1,10 +1,11 @@
 """Several corpora in one reading: order, duplicates, limits, and accounts that always add up."""
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from countenance.errors import CorpusError
 from countenance.generation.corpora import CorpusSpec, read_corpora
 from countenance.generation.transcripts import DropReason, normalise
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 WORDS = ["amber", "birch", "cedar", "daisy", "ember", "fjord", "grove", "heath", "inlet", "juniper"]
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from countenance.generation.corpora import CorpusSpec, read_corpora
 from countenance.generation.corpora_tables import emotion_names
 from countenance.generation.transcripts import clean_text, transcript_id

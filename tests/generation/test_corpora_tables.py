@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from countenance.errors import CorpusError
-from countenance.generation.composition_tables import read_table
 from countenance.generation.corpora import CorpusSpec, read_corpora
 from countenance.generation.corpora_tables import (
     SAMPLES,
@@ -15,6 +15,7 @@ from countenance.generation.corpora_tables import (
     emotion_names,
     known_corpora,
 )
+from countenance.generation.tables_reading import read_table
 
 TABLES = SAMPLES.parents[1] / "tables"
 FROZEN = {

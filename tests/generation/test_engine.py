@@ -141,7 +141,7 @@ def test_reading_tells_feelings_apart(scorer):
 
 def fitted(scorer):
     readings = [scorer.read(line) for line in LINES]
-    return Calibration.from_readings(readings, "score-v1", "0" * 64, "test")
+    return Calibration.from_readings(readings, scorer.prompt, "0" * 64, "test")
 
 
 def test_strength_is_a_rank_between_0_and_1(scorer):
@@ -163,7 +163,7 @@ def test_a_calibration_survives_its_file(scorer, tmp_path):
 
 def test_a_calibration_needs_a_sample():
     with pytest.raises(TableError, match="needs at least 2 usable transcripts"):
-        Calibration.from_readings([Reading(np.zeros(2), 0.0)], "p", "m", "s")
+        Calibration.from_readings([Reading(np.zeros(2), 0.0)], ScorePrompt.load(), "m", "s")
 
 
 @pytest.mark.parametrize(
@@ -185,13 +185,13 @@ def test_the_prompt_asks_for_every_emotion_there_is():
 
 
 def test_an_unknown_prompt_lists_the_known_ones():
-    with pytest.raises(TableError, match=r"no version 'score-v0'.*score-v1"):
+    with pytest.raises(TableError, match=r"unknown table 'score-v0': expected one of score-v1"):
         ScorePrompt.load("score-v0")
 
 
 def test_answers_that_begin_alike_are_refused(weights):
     prompt = ScorePrompt(
-        "score-v9", "Text: ", "\n:", {"a": " joy", "b": " joy ride"}, (" a",), (" b",)
+        "score-v9", "Text: ", "\n:", {"a": " joy", "b": " joy ride"}, {}, (" a",), (" b",)
     )
     with LlamaEngine(weights) as engine, pytest.raises(EngineError, match="begin with the same"):
         Scorer(engine, prompt)

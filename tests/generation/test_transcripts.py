@@ -3,6 +3,9 @@
 import unicodedata
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from countenance.generation.transcripts import (
     DropReason,
     LengthLimits,
@@ -13,8 +16,6 @@ from countenance.generation.transcripts import (
     prepare_text,
     transcript_id,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LIMITS = LengthLimits(min_words=3, max_characters=80)
 

@@ -1,4 +1,4 @@
-"""Reading the composition tables: JSON files of ``tables/``, each checked against its schema."""
+"""Reading this room's data: versioned JSON in ``tables/`` and ``prompts/``, checked by schema."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..errors import TableError
 
 _HERE = Path(__file__).parent
 TABLES = _HERE / "tables"
+PROMPTS = _HERE / "prompts"
 SCHEMAS = _HERE / "schemas"
 EMOTIONS_TABLE = "emotions-v1"
 NEUTRAL = "neutral"
@@ -59,12 +60,13 @@ def check_emotions(emotions: tuple[str, ...], known: Collection[str], table: str
             )
 
 
-def read_table(name_or_path: str | Path, kind: str) -> Mapping[str, Any]:
+def read_table(name_or_path: str | Path, kind: str, folder: Path = TABLES) -> Mapping[str, Any]:
     """Read one table and validate it.
 
     Args:
         name_or_path: A packaged table's name ("phrases-v1") or the path of a JSON file.
         kind: Stem of the schema, ``schemas/<kind>.schema.json``, and of the packaged tables' names.
+        folder: Where the packaged tables of this kind lie.
 
     Returns:
         The parsed table, read-only: objects as mappings, arrays as tuples.
@@ -73,7 +75,7 @@ def read_table(name_or_path: str | Path, kind: str) -> Mapping[str, Any]:
         TableError: Unknown name, unreadable file, a field that breaks the schema, or a version that
             is not the file's stem.
     """
-    path = _resolve(name_or_path, kind)
+    path = _resolve(name_or_path, kind, folder)
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -105,11 +107,11 @@ def reject(path: Path | str, field: str, problem: str) -> NoReturn:
     raise TableError(f"{path}: {field}: {problem}")
 
 
-def _resolve(name_or_path: str | Path, kind: str) -> Path:
+def _resolve(name_or_path: str | Path, kind: str, folder: Path) -> Path:
     if isinstance(name_or_path, Path) or str(name_or_path).endswith(".json"):
         return Path(name_or_path)
-    path = TABLES / f"{name_or_path}.json"
-    known = sorted(table.stem for table in TABLES.glob(f"{kind}-v*.json"))
+    path = folder / f"{name_or_path}.json"
+    known = sorted(table.stem for table in folder.glob(f"{kind}-v*.json"))
     if name_or_path not in known:
         raise TableError(
             f"unknown table {name_or_path!r}: expected one of {', '.join(known)}, or a path"
