@@ -1,7 +1,7 @@
 """The ``countenance`` command: one subcommand per stretch of the road, each a call into a room.
 
 Results go to stdout, progress and errors to stderr. Exit status: 0 done, 1 failed (one line says
-what and what to do), 2 wrong use, 130 interrupted.
+what and what to do), 2 wrong use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from .errors import CountenanceError
@@ -289,15 +288,7 @@ def _face_table(text: str, names: list[str], face: list[float]) -> str:
 def main() -> None:
     """Run the command; the console script's entry point."""
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        print("countenance: stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(130)
+        app()
     except CountenanceError as error:
         print(f"countenance: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from countenance.cards import render_dataset_card
+from countenance.cards import render_dataset_card, render_model_card
 from countenance.cards.render import _cell
 from countenance.errors import CardError
 
@@ -57,3 +57,41 @@ def test_statistics_survive_json(statistics):
     assert render_dataset_card(json.loads(json.dumps(statistics))) == render_dataset_card(
         statistics
     )
+
+
+def metrics():
+    return {
+        "items": {"train": 1200, "validation": 80},
+        "texts": 3000,
+        "mapping_version": "v1",
+        "text_encoder": "sentence-transformers/all-MiniLM-L6-v2",
+        "parameters": 123456,
+        "steps": 800,
+        "kept_step": 760,
+        "validation": {"mae_d": 0.0212, "mae_e": 0.0301},
+        "seconds": {"train": 41.5},
+        "device": "cpu",
+        "training": {
+            "lambda_ae": 1.0,
+            "lambda_emb": 10.0,
+            "lambda_multi": 10.0,
+            "learning_rate": 0.003,
+            "batch_size": 32,
+            "seed": 0,
+        },
+    }
+
+
+def test_the_model_card_states_the_training_and_its_figures():
+    card = render_model_card(metrics())
+    assert yaml.safe_load(card[4:].partition("\n---\n")[0])["library_name"] == "transformers"
+    assert "| training items / held out for validation | 1,200 / 80 |" in card
+    assert "| mae_d | 0.0212 |" in card
+
+
+@pytest.mark.parametrize("missing", ["texts", "training", "validation"])
+def test_a_model_card_without_a_fact_is_an_error(missing):
+    facts = metrics()
+    del facts[missing]
+    with pytest.raises(CardError, match=f"a fact is missing .*'{missing}'"):
+        render_model_card(facts)
