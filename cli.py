@@ -190,7 +190,7 @@ def express(
 
     loaded = load_model(model or packaged_checkpoint())
     weights = loaded.express(texts, strength=strength).cpu().numpy()
-    names = list(loaded.config.blendshape_names)
+    names = list(loaded.config.blendshape_names or ())
     if image is not None:
         from .viewer import save_image
 

@@ -73,7 +73,7 @@ def draw_pictures(model: ExpressionModel, folder: Path) -> dict[str, Path]:
     pictures = {name: folder / f"{name}.png" for name in ("emotions", "sentences", "path")}
     for name, texts in (("emotions", EMOTIONS), ("sentences", SENTENCES)):
         save_image(pictures[name], model.express(list(texts)).numpy(), list(texts), columns=3)
-    faces = model.interpolate(*PATH_ENDS, steps=PATH_STEPS).numpy()
+    faces = list(model.interpolate(*PATH_ENDS, steps=PATH_STEPS).numpy())
     captions = [PATH_ENDS[0], *[""] * (PATH_STEPS - 2), PATH_ENDS[1]]
     try:
         pictures["path"].write_bytes(face_strip(faces, captions))

@@ -106,7 +106,11 @@ class Calibration:
         """
         try:
             data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+            fields: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in data.items()
+            }
+            return cls(**fields)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise RunError(
                 f"{path}: damaged calibration ({error}); delete it, it is made anew"

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from ..errors import RunError
 
@@ -154,11 +154,11 @@ class RunStore:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder = folder
         self.repaired = 0
-        self._lock = self._part = self._reject_file = None
+        self._opened: list[IO[str]] = []
         _refuse_foreign_folder(folder)
         try:
             (folder / PARTS).mkdir(parents=True, exist_ok=True)
-            self._lock = _lock_folder(folder)
+            self._opened.append(_lock_folder(folder))
             self._check_identity(identity)
             self.accepted_ids = self._recover(part_files(folder))
             self.rejected_ids = self._recover([folder / REJECTS])
@@ -205,12 +205,17 @@ class RunStore:
 
     def _open_for_append(self) -> None:
         parts = part_files(self.folder)
-        number = len(parts) - 1 if parts else 0
+        number = int(parts[-1].stem.removeprefix("part-")) if parts else 0
         path = self._part_path(number)
         self._part_number = number
         self._part_count = len(_read_entries(path)[0]) if path.exists() else 0
-        self._part = path.open("a", encoding="utf-8", newline="\n")
-        self._reject_file = (self.folder / REJECTS).open("a", encoding="utf-8", newline="\n")
+        self._part = self._append_to(path)
+        self._reject_file = self._append_to(self.folder / REJECTS)
+
+    def _append_to(self, path: Path) -> IO[str]:
+        file = path.open("a", encoding="utf-8", newline="\n")
+        self._opened.append(file)
+        return file
 
     def _part_path(self, number: int) -> Path:
         return self.folder / PARTS / f"part-{number:05d}.jsonl"
@@ -226,9 +231,7 @@ class RunStore:
             self.flush()
             self._part.close()
             self._part_number, self._part_count = self._part_number + 1, 0
-            self._part = self._part_path(self._part_number).open(
-                "a", encoding="utf-8", newline="\n"
-            )
+            self._part = self._append_to(self._part_path(self._part_number))
         self._part.write(_seal(record))
         self._part_count += 1
         self.accepted_ids.add(record["id"])
@@ -257,9 +260,8 @@ class RunStore:
 
     def close(self) -> None:
         """Close the files and give up the lock."""
-        for file in (self._part, self._reject_file, self._lock):
-            if file is not None and not file.closed:
-                file.close()
+        for file in reversed(self._opened):
+            file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -286,7 +288,7 @@ def _refuse_foreign_folder(folder: Path) -> None:
         )
 
 
-def _lock_folder(folder: Path) -> Any:  # noqa: ANN401
+def _lock_folder(folder: Path) -> IO[str]:
     lock = (folder / _LOCK).open("a+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
