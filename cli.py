@@ -10,8 +10,6 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +17,6 @@ from typing import Annotated, Any
 import typer
 
 from .errors import CountenanceError
-from .progress import Progress
 
 app = typer.Typer(
     name="countenance",
@@ -85,8 +82,7 @@ def annotate(
         gpu_layers=gpu_layers,
         **options,
     )
-    with _counting("annotate") as progress:
-        statistics = run_annotation(config, progress)
+    statistics = run_annotation(config, show_progress=True)
     rejected = sum(statistics["rejected"].values())
     session = statistics["last_session"]
     _finish(
@@ -211,29 +207,8 @@ def demo(
     """
     from .demo import run_demo
 
-    with _counting("annotate") as progress:
-        for line in run_demo(out, seed=seed, progress=progress):
-            typer.echo(line)
-
-
-@contextmanager
-def _counting(what: str) -> Iterator[Any]:
-    """A (finished, total, set aside) callback that shows a bar or writes plain lines."""
-    bars: list[Progress] = []
-    shown = 0
-
-    def report(finished: int, total: int, set_aside: int) -> None:
-        nonlocal shown
-        if not bars:
-            bars.append(Progress(what, total))
-        bars[0].update(finished - shown, f"{set_aside} set aside")
-        shown = finished
-
-    try:
-        yield report
-    finally:
-        for bar in bars:
-            bar.__exit__(None, None, None)
+    for line in run_demo(out, seed=seed, show_progress=True):
+        typer.echo(line)
 
 
 def _finish(result: dict[str, Any], line: str, json_output: bool) -> None:

@@ -7,7 +7,7 @@ dataset that ``load_dataset`` opens, a model that ``from_pretrained`` opens, and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from .cards import render_dataset_card, render_model_card
@@ -30,19 +30,18 @@ PATH_ENDS = ("sadness", "excitement")
 PATH_STEPS = 7
 
 
-def run_demo(
-    out: Path, *, seed: int = 0, progress: Callable[[int, int, int], None] | None = None
-) -> Iterator[str]:
+def run_demo(out: Path, *, seed: int = 0, show_progress: bool = False) -> Iterator[str]:
     """Walk the road; yields a line after every stretch.
 
     Args:
         out: Folder for everything; a second run continues or replaces what the first one made.
         seed: Seed of all draws.
-        progress: Called while annotating with (finished, total, set aside).
+        show_progress: Show on stderr how far the annotation is.
     """
     started = time.monotonic()
     run, dataset, checkpoint = out / "run", out / "dataset", out / "model"
-    records = annotate(AnnotationConfig((CorpusSpec("samples"),), run, seed=seed), progress)
+    settings = AnnotationConfig((CorpusSpec("samples"),), run, seed=seed)
+    records = annotate(settings, show_progress=show_progress)
     yield f"run       {run}  ({records['accepted']} records)"
     counts = build_dataset(run, dataset, render_card=render_dataset_card, seed=seed)
     yield f"dataset   {dataset}  ({counts['train_items']} train, {counts['test_items']} test items)"

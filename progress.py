@@ -39,7 +39,9 @@ class Progress:
         now = time.monotonic()
         if self._lines and now - self._last_line >= self._seconds:
             self._last_line = now
-            line = f"{self.what}: {self._done}/{self.total} after {now - self._started:.0f} s"
+            rate = self._done / (now - self._started)
+            left = (self.total - self._done) / rate
+            line = f"{self.what}: {self._done}/{self.total}, {rate:.1f}/s, {left:.0f} s left"
             print(f"{line}  {note}".rstrip(), file=sys.stderr, flush=True)
 
     def say(self, line: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 
 from ..au_mapping import AUMapping, load_mapping
 from ..errors import CountenanceError, RunError
+from ..progress import Progress
 from .action_unit_draw import draw_action_units
 from .agreement import tag_agreement
 from .calibration import Calibration, calibrate, choose_tags
@@ -36,8 +37,6 @@ from .transcripts import Transcript, transcript_id
 
 STRATEGY = "score"
 _FLUSH_EVERY = 64
-
-Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -120,12 +119,12 @@ class ScoreAnnotator:
         )
 
 
-def annotate(config: AnnotationConfig, progress: Progress | None = None) -> dict[str, Any]:
+def annotate(config: AnnotationConfig, *, show_progress: bool = False) -> dict[str, Any]:
     """Annotate all transcripts that the run folder does not hold yet.
 
     Args:
         config: What to do.
-        progress: Called with (finished, total, set aside) after every transcript.
+        show_progress: Show on stderr how far it is.
 
     Returns:
         The statistics that are also written to ``RUN/stats.json``.
@@ -140,17 +139,22 @@ def annotate(config: AnnotationConfig, progress: Progress | None = None) -> dict
     corpus = read_corpora(config.corpora, limit=config.limit)
     model = resolve_model(config.model)
     with open_scorers(model, prompt, config.workers, config.gpu_layers) as scorers:
-        calibration = calibrate(scorers, model)
+        calibration = calibrate(scorers, model, show_progress=show_progress)
         identity = _identity(config, model, calibration)
         annotator = ScoreAnnotator(calibration, prompt.tags, model.annotator, config.seed, mapping)
         with RunStore(config.out, identity) as store:
             write_json(config.out / "calibration.json", calibration.as_dict())
-            seconds, done = _annotate_into(store, corpus.transcripts, scorers, annotator, progress)
+            finished = store.finished_ids
+            left = [item for item in corpus.transcripts if transcript_id(item) not in finished]
+            started = time.perf_counter()
+            with Progress("annotate", len(left), enabled=show_progress) as progress:
+                _annotate_into(store, left, scorers, annotator, progress)
+            seconds = time.perf_counter() - started
             statistics = _statistics(store, config, corpus, model)
             statistics["last_session"] = {
-                "items": done,
+                "items": len(left),
                 "seconds": round(seconds, 3),
-                "items_per_second": round(done / seconds, 2) if done else 0.0,
+                "items_per_second": round(len(left) / seconds, 2) if left else 0.0,
                 "lines_repaired": store.repaired,
             }
             write_json(config.out / STATISTICS, statistics)
@@ -162,26 +166,17 @@ def _annotate_into(
     transcripts: Sequence[Transcript],
     scorers: Sequence[Scorer],
     annotator: ScoreAnnotator,
-    progress: Progress | None,
-) -> tuple[float, int]:
-    finished = store.finished_ids
-    left = [item for item in transcripts if transcript_id(item) not in finished]
+    progress: Progress,
+) -> None:
     labels = frozenset(annotator.tags)
-    started = time.perf_counter()
-    done = 0
     try:
-        for transcript, reading in read_in_order(scorers, left):
+        for count, (transcript, reading) in enumerate(read_in_order(scorers, transcripts), 1):
             _settle(store, transcript, reading, annotator, labels)
-            done += 1
-            if done % _FLUSH_EVERY == 0:
+            if count % _FLUSH_EVERY == 0:
                 store.flush()
-            if progress:
-                progress(
-                    len(transcripts) - len(left) + done, len(transcripts), len(store.rejected_ids)
-                )
+            progress.update(1, f"{len(store.rejected_ids)} set aside")
     finally:
         store.flush()
-    return time.perf_counter() - started, done
 
 
 def _settle(

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import EngineError, RunError, TableError
+from ..progress import Progress
 from .corpora import CorpusSpec, read_corpora
 from .model_files import GgufModel, cache_folder
 from .run_store import write_json
@@ -135,7 +136,9 @@ def choose_tags(evidence: np.ndarray, tags: Sequence[str]) -> list[str]:
     return close[:MAX_TAGS]
 
 
-def calibrate(scorers: Sequence[Scorer], model: GgufModel) -> Calibration:
+def calibrate(
+    scorers: Sequence[Scorer], model: GgufModel, *, show_progress: bool = False
+) -> Calibration:
     """The calibration of a model and prompt, from the cache or by asking.
 
     Raises:
@@ -148,8 +151,12 @@ def calibrate(scorers: Sequence[Scorer], model: GgufModel) -> Calibration:
     if path.exists():
         return Calibration.load(path)
     transcripts = read_corpora([CorpusSpec("samples")], min_words=1).transcripts
-    answers = read_in_order(scorers, transcripts)
-    readings = [reading for _, reading in answers if reading is not None]
+    readings = []
+    with Progress("calibrate", len(transcripts), enabled=show_progress) as progress:
+        for _, reading in read_in_order(scorers, transcripts):
+            progress.update()
+            if reading is not None:
+                readings.append(reading)
     calibration = Calibration.from_readings(readings, prompt, model.sha256, SAMPLE)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
