@@ -59,12 +59,16 @@ def evaluate(
         raise ModelError(f"{out}: expected a folder to write the report to, found a file")
     model = load_model(checkpoint, with_text_encoder=False)
     config = model.config
-    expected = {
-        "expression_size": config.expression_size,
-        "mapping_version": config.mapping_version,
-    }
-    test = load_expressions(dataset, "test", **expected)
-    mean_face = load_expressions(dataset, "train", **expected).blendshapes.mean(axis=0)
+
+    def load(split: str) -> ExpressionData:
+        return load_expressions(
+            dataset,
+            split,
+            expression_size=config.expression_size,
+            mapping_version=config.mapping_version,
+        )
+
+    test, mean_face = load("test"), load("train").blendshapes.mean(axis=0)
 
     def report(predicted: np.ndarray, items: np.ndarray) -> dict[str, Any]:
         target = test.blendshapes[items]

@@ -47,11 +47,15 @@ class Fit:
     samples_per_second: float = 0.0
 
 
+def steps_per_epoch(items: int, config: TrainingConfig) -> int:
+    """Steps of one pass over ``items`` items; the last may be a smaller batch."""
+    return math.ceil(items / config.batch_size)
+
+
 def count_steps(items: int, config: TrainingConfig) -> int:
     """Steps of a whole run over ``items`` items: what epochs and max_steps allow."""
-    per_epoch = math.ceil(items / config.batch_size)
-    bounds = [config.max_steps, None if config.epochs is None else config.epochs * per_epoch]
-    return min(bound for bound in bounds if bound is not None)
+    epochs = config.epochs and config.epochs * steps_per_epoch(items, config)
+    return min(bound for bound in (config.max_steps, epochs) if bound is not None)
 
 
 def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float:
@@ -204,7 +208,7 @@ class _Run:
         model = self.accelerator.unwrap_model(outcome.model)
         model.load_state_dict(self._kept)
         outcome.model = model.to("cpu").eval()
-        made = outcome.steps * min(self.config.batch_size, outcome.train_items)
-        outcome.epochs = made / outcome.train_items
-        outcome.samples_per_second = made / max(self._seconds, 1e-9)
+        whole, rest = divmod(outcome.steps, steps_per_epoch(outcome.train_items, self.config))
+        outcome.epochs = whole + rest * self.config.batch_size / outcome.train_items
+        outcome.samples_per_second = outcome.epochs * outcome.train_items / max(self._seconds, 1e-9)
         return outcome

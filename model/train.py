@@ -71,6 +71,21 @@ def train(config: TrainingConfig) -> dict[str, Any]:
             f"training configuration: batch_size is {config.batch_size}, expected a multiple of "
             f"the number of processes ({accelerator.num_processes})"
         )
+    with _threads(config.threads):
+        result, metrics = _train(config, accelerator)
+    if accelerator.is_main_process:
+        write_checkpoint(
+            result.model,
+            output,
+            training_config=config.to_dict(),
+            metrics=metrics,
+            overwrite=config.overwrite,
+        )
+    accelerator.wait_for_everyone()
+    return metrics
+
+
+def _train(config: TrainingConfig, accelerator: Accelerator) -> tuple[Fit, dict[str, Any]]:
     started = time.monotonic()
     data = load_expressions(config.dataset, "train", expression_size=config.expression_size)
     if len(data) < 2:
@@ -87,16 +102,17 @@ def train(config: TrainingConfig) -> dict[str, Any]:
         "encode_texts": round(encoded - started, 2),
         "train": round(time.monotonic() - encoded, 2),
     }
-    if accelerator.is_main_process:
-        write_checkpoint(
-            result.model,
-            output,
-            training_config=config.to_dict(),
-            metrics=metrics,
-            overwrite=config.overwrite,
-        )
-    accelerator.wait_for_everyone()
-    return metrics
+    return result, metrics
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -177,7 +193,9 @@ def _fit(
         perturbation_density=config.perturbation_density,
         perturbed_target=config.perturbed_target,
     )
-    held = ValidationItems(data.blendshapes[held_items], index.rows[held_items], features)
+    held = ValidationItems(
+        data.blendshapes[held_items], index.rows[held_items], features, config.kind_weights
+    )
     # The batch of a tiny dataset is the dataset.
     loader = DataLoader(items, batch_size=config.batch_size, collate_fn=lambda batch: batch)
     loss = AlignmentLoss(config.lambda_ae, config.lambda_emb, config.lambda_multi)
@@ -231,8 +249,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = dict(_setting(text) for text in arguments.set)
         settings |= {"dataset": arguments.dataset, "output": arguments.out}
-        settings |= {"seed": arguments.seed, "overwrite": arguments.overwrite or None}
-        train(TrainingConfig.from_preset(arguments.preset, **settings))
+        if arguments.seed is not None:
+            settings["seed"] = arguments.seed
+        if arguments.overwrite:
+            settings["overwrite"] = True
+        preset = TrainingConfig.from_preset(arguments.preset).to_dict()
+        train(TrainingConfig.from_dict(preset | settings, source="--set"))
     except CountenanceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

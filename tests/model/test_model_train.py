@@ -21,6 +21,7 @@ def test_a_run_writes_a_checkpoint_that_loads_and_repeats_its_figures(tiny_setti
     assert json.loads((out / "metrics.json").read_text()) == metrics
     assert metrics["items"] == {"train": 36, "validation": 4}
     assert metrics["steps"] == 6
+    assert metrics["epochs"] == round(1 + 8 / 36, 3)  # a pass has 5 steps
     assert [row["step"] for row in metrics["history"]] == [3, 6]
     settings = json.loads((out / "training_config.json").read_text())
     assert TrainingConfig.from_dict(settings).max_steps == 6
@@ -48,6 +49,14 @@ def test_training_leaves_the_global_random_state_alone(tiny_settings, tmp_path):
     before = torch.random.get_rng_state()
     train(TrainingConfig(**tiny_settings, output=str(tmp_path / "model")))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_number_of_threads_is_put_back(tiny_settings, tmp_path):
+    before = torch.get_num_threads()
+    settings = tiny_settings | {"max_steps": 1, "threads": 2}
+    metrics = train(TrainingConfig(**settings, output=str(tmp_path / "model")))
+    assert metrics["threads"] == 2
+    assert torch.get_num_threads() == before
 
 
 def test_training_learns_what_the_texts_say(tiny_settings, tmp_path):
@@ -168,8 +177,17 @@ def test_main_trains_from_a_preset_with_settings(tiny_settings, tmp_path, capsys
     settings = json.loads((out / "training_config.json").read_text())
     assert (settings["seed"], settings["max_steps"], settings["keep"]) == (4, 2, "last")
     captured = capsys.readouterr()
+    again = ["--set", "seed=5", "--set", "max_steps=null", "--set", "epochs=1", "--overwrite"]
+    assert main([*arguments, *again]) == 0
+    settings = json.loads((out / "training_config.json").read_text())
+    assert (settings["seed"], settings["max_steps"], settings["epochs"]) == (5, None, 1)
     assert captured.out == ""
     assert "train: step 2/2  validation loss" in captured.err
+
+
+def test_main_refuses_an_unknown_field(tmp_path, capsys):
+    assert main([str(tmp_path), "--out", str(tmp_path / "x"), "--set", "epoch=1"]) == 1
+    assert capsys.readouterr().err.startswith("error: --set: unknown field 'epoch'; known are")
 
 
 def test_main_tells_an_error_in_one_line(tmp_path, capsys):

@@ -46,6 +46,7 @@ def test_a_preset_may_be_a_file(tmp_path):
         ({"swap_rate": 1.1}, r"swap_rate is 1.1, expected in \[0, 1\]"),
         ({"schedule": "linear"}, "schedule is 'linear', expected one of constant, cosine"),
         ({"epochs": 0}, "epochs is 0, expected above 0, or null"),
+        ({"threads": 0}, "threads is 0, expected above 0, or null"),
         ({"epochs": None}, "give epochs, max_steps or both"),
         ({"validation": 0.0}, "validation is 0.0, expected between 0 and 1"),
         ({"kind_weights": [0, 0, 0]}, "kind_weights is .*, expected three weights"),
