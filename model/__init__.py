@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .checkpoint import PACKAGED_CHECKPOINT, load_model, packaged_checkpoint
+from .checkpoint import PACKAGED_CHECKPOINT, load_model
 from .configuration_countenance import ExpressionConfig
 from .modeling_countenance import ExpressionModel
 
@@ -27,7 +27,6 @@ __all__ = [
     "TrainingConfig",
     "evaluate",
     "load_model",
-    "packaged_checkpoint",
     "train",
 ]
 

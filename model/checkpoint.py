@@ -19,6 +19,7 @@ from .configuration_countenance import ExpressionConfig
 from .modeling_countenance import ExpressionModel
 
 PACKAGED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "default"
+"""Folder of the checkpoint that comes with the package, where one does."""
 
 AutoConfig.register(ExpressionConfig.model_type, ExpressionConfig, exist_ok=True)
 AutoModel.register(ExpressionConfig, ExpressionModel, exist_ok=True)
@@ -55,11 +56,21 @@ def load_model(
         raise ModelError(f"{name}: expected a checkpoint folder, found a file")
     if folder.is_dir():
         _check_folder(folder)
+    elif folder == PACKAGED_CHECKPOINT:
+        raise ModelError(
+            "no trained model comes with this installation; train one with countenance train and "
+            "give its folder"
+        )
+    elif folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise ModelError(
+            f"{name}: no such folder; give one written by countenance train, or a Hub repository"
+        )
     try:
         with quiet_transformers():
             model = ExpressionModel.from_pretrained(name, revision=revision or "main")
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{name}: cannot load the checkpoint: {_first_line(error)}") from error
+        what = "checkpoint" if folder.is_dir() else "checkpoint (no such folder, so from the Hub)"
+        raise ModelError(f"{name}: cannot load the {what}: {_first_line(error)}") from error
     found = model.config.mapping_version
     if mapping_version is not None and found != mapping_version:
         raise ModelError(
@@ -73,20 +84,6 @@ def load_model(
         except OSError as error:
             raise ModelError(f"{name}: {error}") from error
     return model.to(device)
-
-
-def packaged_checkpoint() -> Path:
-    """Folder of the checkpoint that comes with the package.
-
-    Raises:
-        ModelError: If this installation has none.
-    """
-    if not PACKAGED_CHECKPOINT.is_dir():
-        raise ModelError(
-            "no trained model comes with this installation; train one with countenance train, and "
-            "name its folder with --model"
-        )
-    return PACKAGED_CHECKPOINT
 
 
 def _first_line(error: Exception) -> str:

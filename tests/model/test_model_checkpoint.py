@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from countenance.errors import ModelError
-from countenance.model import ExpressionConfig, load_model, packaged_checkpoint
+from countenance.model import ExpressionConfig, load_model
 from countenance.model import checkpoint as checkpoint_module
 
 
@@ -47,7 +47,7 @@ def test_a_checkpoint_holds_what_it_needs_and_no_pickle(checkpoint):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: shutil.rmtree(f), "cannot load the checkpoint"),
+        (lambda f: shutil.rmtree(f), "no such folder; give one written by countenance train"),
         (lambda f: (f / "config.json").unlink(), r"no checkpoint \(no config.json\)"),
         (lambda f: (f / "config.json").write_text("{"), r"config.json: not valid JSON"),
         (lambda f: (f / "model.safetensors").unlink(), "no weights"),
@@ -107,9 +107,15 @@ def test_the_configuration_says_nothing_of_training(checkpoint):
     assert ExpressionConfig.from_pretrained(checkpoint).mapping_version == "v1"
 
 
-def test_the_packaged_checkpoint_is_found_or_its_absence_told(monkeypatch, checkpoint, tmp_path):
-    monkeypatch.setattr(checkpoint_module, "PACKAGED_CHECKPOINT", checkpoint)
-    assert load_model(packaged_checkpoint()).config.mapping_version == "v1"
+def test_a_missing_packaged_checkpoint_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint_module, "PACKAGED_CHECKPOINT", tmp_path / "none")
     with pytest.raises(ModelError, match="no trained model comes with this installation; train"):
-        packaged_checkpoint()
+        load_model(checkpoint_module.PACKAGED_CHECKPOINT)
+
+
+def test_a_repository_that_cannot_be_reached_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ModelError, match=r"some/model: cannot load the checkpoint \(no such folder"
+    ):
+        load_model("some/model")
