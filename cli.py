@@ -123,7 +123,9 @@ def train(
     preset: Annotated[
         str, typer.Option(help="`paper`, `cpu`, `demo`, or a JSON file of settings.")
     ] = "cpu",
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of every draw; the preset's by default.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an older checkpoint at --out.")
     ] = False,
