@@ -25,7 +25,7 @@ _HOMES = {
     "draw_face": ".viewer",
 }
 
-__all__ = [*sorted(_HOMES), "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_HOMES), "__version__"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from ..cache import cache_folder
 from ..errors import EngineError, RunError, TableError
 from ..progress import Progress
 from .corpora import CorpusSpec, read_corpora
-from .model_files import GgufModel, cache_folder
+from .model_files import GgufModel
 from .run_store import write_json
 from .scoring import Reading, ScorePrompt, Scorer, read_in_order
 

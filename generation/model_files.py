@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..cache import cache_folder
 from ..errors import EngineError, MissingDependencyError
 from .llama_log import silence_llama_cpp
 
@@ -42,11 +43,6 @@ class GgufModel:
     def annotator(self) -> str:
         """The provenance name in every record: file stem and the start of its hash."""
         return f"{self.path.stem}@{self.sha256[:12]}"
-
-
-def cache_folder() -> Path:
-    """Where derived files are kept: ``$COUNTENANCE_CACHE`` or ``~/.cache/countenance``."""
-    return Path(os.environ.get("COUNTENANCE_CACHE") or Path.home() / ".cache" / "countenance")
 
 
 def resolve_model(name: str = PACKAGED) -> GgufModel:

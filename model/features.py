@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..cache import cache_folder
 from ..progress import Progress
 from .configuration_countenance import ExpressionConfig
 from .modeling_countenance import FrozenTextEncoder
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CHUNK = 2048
-
-
-def cache_folder() -> Path:
-    """Folder for recomputable files: $COUNTENANCE_CACHE, or ~/.cache/countenance."""
-    return Path(os.environ.get("COUNTENANCE_CACHE") or Path.home() / ".cache" / "countenance")
 
 
 def features_key(texts: Sequence[str], config: ExpressionConfig) -> str:

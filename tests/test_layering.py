@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOUNDATION = {"errors", "progress"}
+FOUNDATION = {"cache", "errors", "progress"}
 MAY_IMPORT = {
+    "cache": set(),
     "errors": set(),
     "progress": set(),
     "au_mapping": FOUNDATION,

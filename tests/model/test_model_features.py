@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from countenance.cache import cache_folder
 from countenance.model import ExpressionConfig
-from countenance.model.features import cache_folder, embed_texts, features_key
+from countenance.model.features import embed_texts, features_key
 from countenance.model.modeling_countenance import FrozenTextEncoder
 from countenance.model.text_encoders import describe_text_encoder
 
