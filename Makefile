@@ -47,4 +47,4 @@ constraints:
 	  $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.txt
 
 clean:
-	rm -rf build dist out .cache *.egg-info
+	rm -rf build dist out/demo .cache *.egg-info

@@ -38,7 +38,7 @@ class Format(StrEnum):
 
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw.")]
 
 
 @app.command()
@@ -107,7 +107,9 @@ def build(
     from .cards import render_dataset_card
     from .dataset_script import build_dataset
 
-    statistics = build_dataset(run, out, render_card=render_dataset_card, seed=seed)
+    statistics = build_dataset(
+        run, out, render_card=render_dataset_card, seed=seed, show_progress=True
+    )
     _finish(
         statistics,
         f"{out}: {statistics['train_items']} train and {statistics['test_items']} test items; "
@@ -268,6 +270,9 @@ def main() -> None:
         app()
     except CountenanceError as error:
         print(f"countenance: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # a full disk, a name too long, a folder without permission
+        print(f"countenance: error: {error}", file=sys.stderr)
         sys.exit(1)
 
 

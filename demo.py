@@ -6,6 +6,7 @@ dataset that ``load_dataset`` opens, a model that ``from_pretrained`` opens, and
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +35,13 @@ def run_demo(out: Path, *, seed: int = 0, show_progress: bool = False) -> Iterat
     """Walk the road; yields a line after every stretch.
 
     Args:
-        out: Folder for everything; a second run continues or replaces what the first one made.
+        out: Folder for everything; a second run replaces what the first one made.
         seed: Seed of all draws.
         show_progress: Show on stderr how far the annotation is.
     """
     started = time.monotonic()
     run, dataset, checkpoint = out / "run", out / "dataset", out / "model"
+    shutil.rmtree(run, ignore_errors=True)  # an older demo may have had another seed or tables
     settings = AnnotationConfig((CorpusSpec("samples"),), run, seed=seed)
     records = annotate(settings, show_progress=show_progress)
     yield f"run       {run}  ({records['accepted']} records)"

@@ -12,8 +12,8 @@ the versions: rows are ordered by id, whatever the order in which they were anno
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +43,7 @@ from ..generation import (
     record_fault,
     write_json,
 )
+from ..progress import Progress
 from .features import BLENDSHAPES, dataset_features
 from .split import stratified_split
 from .statistics import dataset_statistics, source_table
@@ -55,7 +56,7 @@ RenderCard = Callable[[dict[str, Any]], str]
 
 
 def build_dataset(
-    run: Path, out: Path, *, render_card: RenderCard, seed: int = 0
+    run: Path, out: Path, *, render_card: RenderCard, seed: int = 0, show_progress: bool = False
 ) -> dict[str, Any]:
     """Write the dataset folder of one finished run.
 
@@ -63,7 +64,8 @@ def build_dataset(
         run: A run folder of ``countenance annotate``.
         out: The dataset folder; an older dataset of ours there is replaced.
         render_card: Makes the README from the statistics.
-        seed: Seed of the split.
+        seed: Seed of the split, 0 to 2**32 - 1.
+        show_progress: Show on stderr how far the checks are.
 
     Returns:
         The statistics that are also written to ``DATASET/stats.json``.
@@ -75,7 +77,7 @@ def build_dataset(
     identity = read_manifest(run)["identity"]
     run_statistics = read_run_statistics(run)
     mapping = load_mapping(identity["mapping_version"])
-    rows = _sound_rows(run, mapping)
+    rows = _sound_rows(run, mapping, show_progress)
     if len(rows) != run_statistics["accepted"]:
         raise DatasetError(
             f"{run}: unfinished run ({len(rows)} records, {run_statistics['accepted']} at its last "
@@ -87,11 +89,10 @@ def build_dataset(
     statistics["sources"] = source_table(rows)
     statistics["provenance"] = {**identity, "split_seed": seed}
     statistics["run"] = {
-        key: run_statistics[key]
-        for key in ("accepted", "rejected", "corpora", "agreement", "limit")
+        key: run_statistics[key] for key in ("accepted", "rejected", "corpora", "agreement")
     }
     features = dataset_features(emotion_names(), len(mapping.blendshapes))
-    with _new_folder(out) as folder:
+    with _new_folder(out, run) as folder:
         splits = {
             name: _table(rows, weights, np.flatnonzero(chosen), features)
             for name, chosen in (("train", ~in_test), ("test", in_test))
@@ -103,15 +104,19 @@ def build_dataset(
     return statistics
 
 
-def _sound_rows(run: Path, mapping: AUMapping) -> list[dict[str, Any]]:
+def _sound_rows(run: Path, mapping: AUMapping, show_progress: bool) -> list[dict[str, Any]]:
     labels = frozenset(emotion_names())
     rows = sorted(read_records(run), key=lambda row: row["id"])
-    for previous, row in zip([None, *rows], rows, strict=False):
-        fault = record_fault(row, labels, mapping)
-        if previous is not None and previous["id"] == row["id"]:
-            fault = "stands twice in the run"
-        if fault:
-            raise DatasetError(f"{run}: record {row.get('id')}: {fault}; annotate it anew")
+    seen: set[str] = set()
+    with Progress("check", len(rows), enabled=show_progress) as progress:
+        for row in rows:
+            fault = record_fault(row, labels, mapping)
+            if row["id"] in seen:
+                fault = "stands twice in the run"
+            if fault:
+                raise DatasetError(f"{run}: record {row.get('id')}: {fault}; annotate it anew")
+            seen.add(row["id"])
+            progress.update()
     return rows
 
 
@@ -179,26 +184,36 @@ def _front_matter(splits: dict[str, Dataset], sizes: dict[str, int]) -> dict[str
 
 
 @contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
+def _new_folder(out: Path, run: Path) -> Iterator[Path]:
     """A folder beside ``out`` that takes its place when all went well, and vanishes otherwise."""
-    if out.exists() and not out.is_dir():
-        raise DatasetError(f"{out}: is a file; --out must name a folder for the dataset")
-    if out.is_dir() and any(out.iterdir()) and not (out / STATISTICS).is_file():
-        raise DatasetError(
-            f"{out}: holds other files and no dataset of ours; choose a new folder for --out"
-        )
-    fresh = out.with_name(f".{out.name}.new-{os.getpid()}")
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
     try:
-        fresh.mkdir(parents=True)
-        yield fresh
-        if out.exists():
-            out.rename(old)
-        fresh.rename(out)
+        out = out.resolve()
+        _refuse_foreign_folder(out, run)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{out.name[:100]}.", dir=out.parent))
+        fresh, old = workshop / "new", workshop / "old"
+        try:
+            fresh.mkdir()
+            yield fresh
+            if out.exists():
+                out.rename(old)
+            fresh.rename(out)
+        finally:
+            if old.exists() and not out.exists():
+                old.rename(out)
+            shutil.rmtree(workshop, ignore_errors=True)
     except OSError as error:
         raise DatasetError(
             f"{out}: cannot write the dataset ({error.strerror}); choose another --out"
         ) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_foreign_folder(out: Path, run: Path) -> None:
+    """Only a folder that holds a dataset of ours, and nothing else, may be replaced."""
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out}: is a file; --out must name a folder for the dataset")
+    names = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
+    if out == run.resolve() or (names and names != {CARD, STATISTICS, "data"}):
+        raise DatasetError(
+            f"{out}: holds other files and no dataset of ours; choose a new folder for --out"
+        )

@@ -31,11 +31,20 @@ from .emotion_table import EMOTION_TABLE
 from .model_files import PACKAGED, GgufModel, resolve_model
 from .phrases import PHRASES_TABLE
 from .record import AnnotationRecord, record_fault
-from .run_store import STATISTICS, RunStore, write_json
+from .run_store import (
+    STATISTICS,
+    RunStore,
+    check_run_folder,
+    read_run_statistics,
+    write_json,
+)
 from .scoring import Reading, ScorePrompt, Scorer, open_scorers, read_in_order
-from .transcripts import Transcript, transcript_id
+from .transcripts import Transcript, normalise, transcript_id
 
 STRATEGY = "score"
+# The packaged transcripts' tags are their writer's, who also chose the calibration sample.
+SAMPLES_NAME = "samples"
+MAX_SEED = 2**32 - 1
 _FLUSH_EVERY = 64
 
 
@@ -48,7 +57,7 @@ class AnnotationConfig:
         out: The run folder; an unfinished run with the same settings is continued.
         model: ``packaged`` or the path of a GGUF file.
         limit: Most transcripts to take; None takes all.
-        seed: Decides which action units and words are drawn, item by item.
+        seed: Decides which action units and words are drawn, item by item; 0 to 2**32 - 1.
         workers: Engines that read transcripts side by side, one CPU thread each.
         gpu_layers: Model layers to offload, where llama.cpp was built for a GPU.
         prompt_version: Packaged prompt.
@@ -60,14 +69,14 @@ class AnnotationConfig:
     model: str = PACKAGED
     limit: int | None = None
     seed: int = 0
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     gpu_layers: int = 0
     prompt_version: str = "score-v1"
     mapping_version: str = "v1"
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise RunError(f"seed: expected 0 or more, found {self.seed}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise RunError(f"seed: expected 0 to {MAX_SEED}, found {self.seed}")
         if self.workers < 1:
             raise RunError(f"workers: expected 1 or more, found {self.workers}")
 
@@ -134,31 +143,58 @@ def annotate(config: AnnotationConfig, *, show_progress: bool = False) -> dict[s
         EngineError: The model cannot be loaded.
         RunError: The run folder cannot be used.
     """
+    try:
+        return _annotate(config, show_progress)
+    except OSError as error:
+        raise RunError(
+            f"{config.out}: cannot write this run ({error.strerror}); free the disk or choose "
+            "another --out; what is written already is kept"
+        ) from error
+
+
+def _annotate(config: AnnotationConfig, show_progress: bool) -> dict[str, Any]:
+    check_run_folder(config.out)
     mapping = load_mapping(config.mapping_version)
     prompt = ScorePrompt.load(config.prompt_version)
     corpus = read_corpora(config.corpora, limit=config.limit)
     model = resolve_model(config.model)
     with open_scorers(model, prompt, config.workers, config.gpu_layers) as scorers:
         calibration = calibrate(scorers, model, show_progress=show_progress)
-        identity = _identity(config, model, calibration)
+        identity = _identity(config, model, calibration, scorers[0].engine.build)
         annotator = ScoreAnnotator(calibration, prompt.tags, model.annotator, config.seed, mapping)
         with RunStore(config.out, identity) as store:
             write_json(config.out / "calibration.json", calibration.as_dict())
-            finished = store.finished_ids
-            left = [item for item in corpus.transcripts if transcript_id(item) not in finished]
+            left = _left_to_do(store, corpus.transcripts)
             started = time.perf_counter()
             with Progress("annotate", len(left), enabled=show_progress) as progress:
                 _annotate_into(store, left, scorers, annotator, progress)
             seconds = time.perf_counter() - started
-            statistics = _statistics(store, config, corpus, model)
+            statistics = _statistics(store, corpus)
             statistics["last_session"] = {
                 "items": len(left),
+                "limit": config.limit,
+                "workers": config.workers,
                 "seconds": round(seconds, 3),
                 "items_per_second": round(len(left) / seconds, 2) if left else 0.0,
                 "lines_repaired": store.repaired,
             }
             write_json(config.out / STATISTICS, statistics)
     return statistics
+
+
+def _left_to_do(store: RunStore, transcripts: Sequence[Transcript]) -> list[Transcript]:
+    """Transcripts without an outcome yet.
+
+    A run may grow by another corpus that repeats a text of an earlier one: that text has its record
+    under the earlier source and is not annotated again.
+    """
+    finished = store.finished_ids
+    texts = {normalise(record["transcript"]) for record in store.records()}
+    return [
+        item
+        for item in transcripts
+        if transcript_id(item) not in finished and normalise(item.text) not in texts
+    ]
 
 
 def _annotate_into(
@@ -213,13 +249,14 @@ def _reject_entry(transcript: Transcript, reason: str) -> dict[str, str]:
 
 
 def _identity(
-    config: AnnotationConfig, model: GgufModel, calibration: Calibration
+    config: AnnotationConfig, model: GgufModel, calibration: Calibration, build: str
 ) -> dict[str, Any]:
     """Everything that decides what a transcript's record says."""
     return {
         "strategy": STRATEGY,
         "annotator": model.annotator,
         "model_sha256": model.sha256,
+        "engine": build,
         "prompt_version": config.prompt_version,
         "mapping_version": config.mapping_version,
         "emotion_table": EMOTION_TABLE,
@@ -229,16 +266,31 @@ def _identity(
     }
 
 
-def _statistics(
-    store: RunStore, config: AnnotationConfig, corpus: CorpusReading, model: GgufModel
-) -> dict[str, Any]:
+def _statistics(store: RunStore, corpus: CorpusReading) -> dict[str, Any]:
+    """Counts over the whole run; of a source read in several sessions, the fullest reading."""
     reasons = Counter(entry["reason"].partition(":")[0] for entry in store.rejects())
+    tagged = [item for item in corpus.transcripts if item.source != SAMPLES_NAME]
+    before = _earlier_statistics(store)
     return {
         "accepted": len(store.accepted_ids),
         "rejected": dict(sorted(reasons.items())),
-        "corpora": corpus.counts_as_dict(),
-        "agreement": tag_agreement(store.records(), corpus.transcripts),
-        "limit": config.limit,
-        "model": {"annotator": model.annotator, "sha256": model.sha256},
-        "workers": config.workers,
+        "corpora": _fullest(before.get("corpora", {}), corpus.counts_as_dict(), "read"),
+        "agreement": _fullest(
+            before.get("agreement", {}), tag_agreement(store.records(), tagged), "items"
+        ),
     }
+
+
+def _earlier_statistics(store: RunStore) -> dict[str, Any]:
+    try:
+        return read_run_statistics(store.folder)
+    except RunError:  # the first session, or a file that is remade now
+        return {}
+
+
+def _fullest(before: dict[str, Any], now: dict[str, Any], size: str) -> dict[str, Any]:
+    merged = dict(before)
+    for source, figures in now.items():
+        if source not in before or figures[size] >= before[source][size]:
+            merged[source] = figures
+    return dict(sorted(merged.items()))

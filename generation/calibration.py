@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..cache import cache_folder
-from ..errors import EngineError, RunError, TableError
+from ..errors import RunError, TableError
 from ..progress import Progress
 from .corpora import CorpusSpec, read_corpora
 from .model_files import GgufModel
@@ -100,23 +101,37 @@ class Calibration:
         )
 
     @classmethod
-    def load(cls, path: Path) -> Calibration:
-        """Read a stored calibration.
+    def load(cls, path: Path, prompt: ScorePrompt, model_sha256: str) -> Calibration:
+        """Read a stored calibration of this prompt and model.
 
         Raises:
-            RunError: The file is damaged.
+            RunError: The file is damaged or belongs to another prompt or model.
         """
         try:
             data: dict[str, Any] = json.loads(path.read_text("utf-8"))
             fields: dict[str, Any] = {
-                name: tuple(value) if isinstance(value, list) else value
+                name: tuple(map(float, value)) if isinstance(value, list) else value
                 for name, value in data.items()
             }
-            return cls(**fields)
+            calibration = cls(**fields)
+            calibration._check(prompt, model_sha256)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise RunError(
                 f"{path}: damaged calibration ({error}); delete it, it is made anew"
             ) from None
+        return calibration
+
+    def _check(self, prompt: ScorePrompt, model_sha256: str) -> None:
+        tables = (self.tag_means, self.tag_deviations, self.tag_offsets)
+        sound = (
+            (self.prompt_version, self.model_sha256) == (prompt.version, model_sha256)
+            and all(len(table) == len(prompt.tags) for table in tables)
+            and len(self.strength_scores) > 1
+            and all(np.isfinite(table).all() for table in (*tables, self.strength_scores))
+            and min(self.tag_deviations) > 0
+        )
+        if not sound:
+            raise ValueError("its figures do not fit the prompt and the model")
 
 
 def choose_tags(evidence: np.ndarray, tags: Sequence[str]) -> list[str]:
@@ -138,19 +153,23 @@ def choose_tags(evidence: np.ndarray, tags: Sequence[str]) -> list[str]:
 
 
 def calibrate(
-    scorers: Sequence[Scorer], model: GgufModel, *, show_progress: bool = False
+    scorers: Sequence[Scorer],
+    model: GgufModel,
+    *,
+    show_progress: bool = False,
 ) -> Calibration:
     """The calibration of a model and prompt, from the cache or by asking.
 
     Raises:
-        EngineError: The cache cannot be written.
-        RunError: The cached file is damaged.
+        TableError: The sample has too few transcripts that fit the model's context.
     """
     prompt = scorers[0].prompt
-    name = f"{model.sha256[:16]}-{prompt.version}-{SAMPLE.rpartition('/')[2]}.json"
+    sample = SAMPLE.rpartition("/")[2]
+    name = f"{model.sha256[:16]}-{prompt.version}-{sample}-{scorers[0].engine.build}.json"
     path = cache_folder() / "calibration" / name
     if path.exists():
-        return Calibration.load(path)
+        with suppress(RunError):  # a damaged file is made anew
+            return Calibration.load(path, prompt, model.sha256)
     transcripts = read_corpora([CorpusSpec("samples")], min_words=1).transcripts
     readings = []
     with Progress("calibrate", len(transcripts), enabled=show_progress) as progress:
@@ -159,12 +178,7 @@ def calibrate(
             if reading is not None:
                 readings.append(reading)
     calibration = Calibration.from_readings(readings, prompt, model.sha256, SAMPLE)
-    try:
+    with suppress(OSError):  # a cache that cannot be written costs time, not the run
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, calibration.as_dict())
-    except OSError as error:
-        raise EngineError(
-            f"{path}: cannot write the calibration ({error.strerror}); "
-            "set COUNTENANCE_CACHE to a writable folder"
-        ) from error
     return calibration

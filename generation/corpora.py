@@ -60,13 +60,17 @@ class CorpusSpec:
                 raise CorpusError(f"corpus {self.name!r}: no path: write {self.name}=PATH")
             object.__setattr__(self, "path", SAMPLES)
         else:
-            object.__setattr__(self, "path", Path(self.path).expanduser())
+            object.__setattr__(self, "path", Path(self.path))
 
     @property
     def source(self) -> str:
         """The ``source`` of its transcripts: the corpus' name; a format also names its file."""
         assert self.path is not None
-        return f"{self.name}:{self.path.name}" if self.name in FORMATS else self.name
+        if self.name not in FORMATS:
+            return self.name
+        # A file name need not be UTF-8; a source must be, to be hashed and written.
+        file_name = self.path.name.encode("utf-8", "replace").decode("utf-8")
+        return f"{self.name}:{file_name}"
 
 
 @dataclass(frozen=True, slots=True)

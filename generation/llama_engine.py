@@ -13,6 +13,7 @@ the same bits in any order, after any resume, with any limit (see generation/LOG
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import EngineError
-from .llama_log import last_error, silence_llama_cpp
+from .llama_log import first_error, silence_llama_cpp
 from .model_files import GgufModel
 
 _MAX_PIECE_BYTES = 256
@@ -44,12 +45,14 @@ class LlamaWeights:
         llama_cpp.llama_backend_init()
         self.api = llama_cpp
         self.file = file
+        # Another build, or layers on a GPU, rounds differently: part of a run's identity.
+        self.build = f"llama-cpp-python-{llama_cpp.__version__}-gpu{gpu_layers}"
         parameters = llama_cpp.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers
-        self.handle: Any = llama_cpp.llama_model_load_from_file(str(file.path).encode(), parameters)
+        self.handle: Any = llama_cpp.llama_model_load_from_file(os.fsencode(file.path), parameters)
         if not self.handle:
             raise EngineError(
-                f"{file.path}: llama.cpp cannot load this model ({last_error()}); "
+                f"{file.path}: llama.cpp cannot load this model ({first_error()}); "
                 "give a complete GGUF file of an architecture that it knows"
             )
 
@@ -81,6 +84,7 @@ class LlamaEngine:
     ) -> None:
         self._api = weights.api
         self.file = weights.file
+        self.build = weights.build
         self.context_tokens = context_tokens
         parameters = self._api.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = context_tokens
@@ -89,7 +93,7 @@ class LlamaEngine:
         self._context: Any = self._api.llama_init_from_model(weights.handle, parameters)
         if not self._context:
             raise EngineError(
-                f"{self.file.path}: no context of {context_tokens} tokens ({last_error()}); "
+                f"{self.file.path}: no context of {context_tokens} tokens ({first_error()}); "
                 "free memory or take a smaller model"
             )
         self._model = weights.handle
@@ -197,7 +201,11 @@ class LlamaEngine:
             raise EngineError(
                 f"an item of {len(item)} tokens does not fit: 1 to {self.room_for_item()} allowed"
             )
-        self._api.llama_memory_seq_rm(self._memory, 0, self._prefix_length, -1)
+        if not self._api.llama_memory_seq_rm(self._memory, 0, self._prefix_length, -1):
+            raise EngineError(
+                f"{self.file.path}: this architecture cannot drop the end of a sequence from its "
+                "memory; take a transformer model"
+            )
         self._decode(item)
         row = self._api.llama_get_logits_ith(self._context, -1)
         logits = np.ctypeslib.as_array(row, shape=(self.vocabulary_size,)).astype(np.float64)

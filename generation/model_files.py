@@ -57,7 +57,7 @@ def resolve_model(name: str = PACKAGED) -> GgufModel:
     """
     if name == PACKAGED:
         return _packaged_model()
-    path = Path(name).expanduser()
+    path = Path(name)
     check_gguf(path)
     return GgufModel(path=path, sha256=file_sha256(path), packaged=False)
 
@@ -121,8 +121,9 @@ def requantise(source: Path, target: Path) -> None:
     temporary = target.with_suffix(f".tmp-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()  # llama.cpp would not say that the folder is read-only
         status = llama_cpp.llama_model_quantize(
-            str(source).encode(), str(temporary).encode(), ctypes.byref(parameters)
+            os.fsencode(source), os.fsencode(temporary), ctypes.byref(parameters)
         )
         if status != 0:
             raise EngineError(f"{source}: llama.cpp could not requantise it (status {status})")

@@ -17,7 +17,8 @@ import fcntl
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -37,11 +38,18 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
     """Write JSON with sorted keys to ``path``, whole or not at all."""
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    _write_whole(temporary, path, [text])
+
+
+def _write_whole(temporary: Path, path: Path, lines: Iterable[str]) -> None:
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _seal(entry: Mapping[str, Any]) -> str:
@@ -55,12 +63,12 @@ def _unseal(line: str) -> dict[str, Any] | None:
         return None
     try:
         envelope = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(envelope, dict) or not isinstance(envelope.get("entry"), dict):
         return None
     entry: dict[str, Any] = envelope["entry"]
-    return entry if _seal(entry) == line else None
+    return entry if _seal(entry) == line and isinstance(entry.get("id"), str) else None
 
 
 def _read_entries(path: Path) -> tuple[list[dict[str, Any]], int]:
@@ -95,6 +103,9 @@ def read_manifest(run: Path) -> dict[str, Any]:
         raise RunError(
             f"{path}: field 'format' is not {FORMAT}; made by another version, rebuild it"
         )
+    identity = manifest.get("identity")
+    if not isinstance(identity, dict) or not isinstance(identity.get("mapping_version"), str):
+        raise RunError(f"{path}: field 'identity' is missing or cut; start a new run")
     return manifest
 
 
@@ -114,12 +125,17 @@ def read_run_statistics(run: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error}); annotate again to remake it") from None
+    missing = {"accepted", "rejected", "corpora", "agreement"}
+    if isinstance(statistics, dict):
+        missing -= statistics.keys()
+    if missing:
+        raise RunError(f"{path}: no field {min(missing)!r}; annotate again to remake it")
     return statistics
 
 
 def part_files(run: Path) -> list[Path]:
     """The record files of a run, in the order in which they were written."""
-    return sorted((run / PARTS).glob("part-*.jsonl"))
+    return sorted((run / PARTS).glob("part-[0-9][0-9][0-9][0-9][0-9].jsonl"))
 
 
 def read_records(run: Path) -> Iterator[dict[str, Any]]:
@@ -130,7 +146,10 @@ def read_records(run: Path) -> Iterator[dict[str, Any]]:
     """
     read_manifest(run)
     for path in part_files(run):
-        entries, damaged = _read_entries(path)
+        try:
+            entries, damaged = _read_entries(path)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be read ({error.strerror})") from None
         if damaged:
             raise RunError(
                 f"{path}: {damaged} damaged line(s); run the same 'countenance annotate' again, "
@@ -154,11 +173,11 @@ class RunStore:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder = folder
         self.repaired = 0
-        self._opened: list[IO[str]] = []
-        _refuse_foreign_folder(folder)
+        self._opened = ExitStack()
         try:
+            check_run_folder(folder)
             (folder / PARTS).mkdir(parents=True, exist_ok=True)
-            self._opened.append(_lock_folder(folder))
+            self._opened.enter_context(_lock_folder(folder))
             self._check_identity(identity)
             self.accepted_ids = self._recover(part_files(folder))
             self.rejected_ids = self._recover([folder / REJECTS])
@@ -213,9 +232,7 @@ class RunStore:
         self._reject_file = self._append_to(self.folder / REJECTS)
 
     def _append_to(self, path: Path) -> IO[str]:
-        file = path.open("a", encoding="utf-8", newline="\n")
-        self._opened.append(file)
-        return file
+        return self._opened.enter_context(path.open("a", encoding="utf-8", newline="\n"))
 
     def _part_path(self, number: int) -> Path:
         return self.folder / PARTS / f"part-{number:05d}.jsonl"
@@ -242,7 +259,7 @@ class RunStore:
         self.rejected_ids.add(entry["id"])
 
     def flush(self) -> None:
-        """Make all that was appended survive a power cut."""
+        """Hand all that was appended to the disk."""
         for file in (self._part, self._reject_file):
             file.flush()
             os.fsync(file.fileno())
@@ -260,8 +277,7 @@ class RunStore:
 
     def close(self) -> None:
         """Close the files and give up the lock."""
-        for file in reversed(self._opened):
-            file.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -275,14 +291,21 @@ class RunStore:
         self.close()
 
 
-def _refuse_foreign_folder(folder: Path) -> None:
+def check_run_folder(folder: Path) -> None:
+    """Refuse a place that holds anything but a run of ours; creates nothing.
+
+    Raises:
+        RunError: A file, a folder with other files, or a run of another format.
+    """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise RunError(f"{folder}: is a file; --out must name a folder for the run")
     ours = {MANIFEST, PARTS, _LOCK}
     names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
-    if names and MANIFEST not in names and not names <= ours:
+    if MANIFEST in names:
+        read_manifest(folder)
+    elif not names <= ours:
         raise RunError(
             f"{folder}: holds other files and no {MANIFEST}; choose a new or empty folder for --out"
         )
@@ -307,8 +330,4 @@ def _lock_folder(folder: Path) -> IO[str]:
 
 def _rewrite(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(_seal(entry) for entry in entries)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    _write_whole(temporary, path, (_seal(entry) for entry in entries))

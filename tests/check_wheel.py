@@ -33,7 +33,14 @@ face = mapping.to_blendshapes(units)
 assert face.max() > 0
 assert countenance.draw_face(face).startswith("<svg")
 
-from countenance.model import TrainingConfig  # noqa: E402
+from countenance.cards.render import DATASET_TEMPLATE, MODEL_TEMPLATE, _environment  # noqa: E402
+from countenance.model import PACKAGED_CHECKPOINT, TrainingConfig  # noqa: E402
+from countenance.model.lexicon import load_lexicon  # noqa: E402
 
 TrainingConfig.from_preset("cpu")
+assert load_lexicon()
+for name in ("config.json", "model.safetensors", "modeling_countenance.py"):
+    assert (PACKAGED_CHECKPOINT / name).is_file(), name
+for name in (DATASET_TEMPLATE, MODEL_TEMPLATE):
+    assert _environment().get_template(name)
 print(f"countenance {version('countenance')}: the wheel is complete")

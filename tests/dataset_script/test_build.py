@@ -145,6 +145,33 @@ def test_bad_places_are_named(sample_run, tmp_path):
         build(sample_run, Path("/proc/dataset"))
 
 
+@pytest.mark.parametrize("stranger", ["thesis.tex", ".git"])
+def test_a_folder_with_more_than_a_dataset_is_never_replaced(sample_run, tmp_path, stranger):
+    out = tmp_path / "dataset"
+    build(sample_run, out)
+    (out / stranger).write_text("do not lose me")
+    with pytest.raises(DatasetError, match="holds other files"):
+        build(sample_run, out)
+    assert (out / stranger).read_text() == "do not lose me"
+
+
+def test_a_run_is_never_replaced_by_a_dataset(sample_run, tmp_path):
+    run = shuffled_copy(sample_run, tmp_path / "run", lambda records: records)
+    before = hashes(run)
+    for source in (run, sample_run):
+        with pytest.raises(DatasetError, match="holds other files"):
+            build(source, run)
+    assert hashes(run) == before
+
+
+def test_a_linked_folder_is_replaced_behind_its_link(sample_run, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    build(sample_run, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "README.md").is_file()
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunError, match="not a run folder"):
         build(tmp_path / "nothing", tmp_path / "out")

@@ -1,5 +1,6 @@
 """Annotating for real: the packaged model over packaged transcripts, killed, resumed, repeated."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from countenance.generation import (
     Transcript,
     annotate,
     emotion_names,
+    read_corpora,
     read_manifest,
     read_records,
     read_run_statistics,
@@ -26,6 +28,7 @@ from countenance.generation import (
 )
 from countenance.generation.agreement import tag_agreement
 from countenance.generation.run_store import part_files
+from countenance.generation.transcripts import normalise
 
 SAMPLES = (CorpusSpec("samples"),)
 
@@ -59,7 +62,8 @@ def test_provenance_names_what_decided_the_records(sample_run):
 
 
 def test_agreement_with_the_writers_tags_is_better_than_chance(sample_run):
-    figures = read_run_statistics(sample_run)["agreement"]["samples"]
+    transcripts = read_corpora(SAMPLES, limit=60).transcripts
+    figures = tag_agreement(read_records(sample_run), transcripts)["samples"]
     assert figures["items"] == 60
     assert figures["first_tag_percent"] > 10  # a guess among 28 would hit about 4 %
 
@@ -75,6 +79,57 @@ def test_another_seed_draws_other_faces_for_the_same_tags(sample_run, tmp_path):
     other = list(read_records(tmp_path / "other"))
     assert [r["emotions"] for r in other] == [first[r["id"]]["emotions"] for r in other]
     assert [r["action_units"] for r in other] != [first[r["id"]]["action_units"] for r in other]
+
+
+def test_the_writers_own_tags_are_not_called_human_agreement(sample_run):
+    assert read_run_statistics(sample_run)["agreement"] == {}
+
+
+def test_a_later_smaller_session_does_not_falsify_the_counts(tmp_path):
+    annotate(config(tmp_path / "run", limit=6))
+    statistics = annotate(config(tmp_path / "run", limit=2))
+    assert statistics["corpora"]["samples"]["kept"] == statistics["accepted"] == 6
+    assert statistics["last_session"]["items"] == 0
+
+
+def test_a_text_that_an_added_corpus_repeats_keeps_its_one_record(tmp_path):
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    second.write_text("The soup is cold again.\nWe won the cup at last!\n")
+    first.write_text("It rained the whole week.\nThe soup is cold, again!\n")
+    run = tmp_path / "run"
+    annotate(config(run, corpora=(CorpusSpec("text", second),)))
+    both = (CorpusSpec("text", first), CorpusSpec("text", second))
+    statistics = annotate(config(run, corpora=both))
+    assert statistics["accepted"] == 3
+    assert len({normalise(r["transcript"]) for r in read_records(run)}) == 3
+
+
+def test_a_damaged_cached_calibration_is_made_anew(sample_run, tmp_path, private_caches):
+    for path in (private_caches / "countenance" / "calibration").iterdir():
+        data = json.loads(path.read_text("utf-8"))
+        path.write_text(json.dumps({**data, "tag_means": []}))
+    annotate(config(tmp_path / "run"))
+    assert part_bytes(tmp_path / "run") == part_bytes(sample_run)
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(sample_run, tmp_path):
+    code = (
+        "import resource, signal, sys; from countenance import cli\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, resource.RLIM_INFINITY))\n"
+        "sys.argv = ['countenance', 'annotate', '--corpus', 'samples', '--limit', '60', '--seed',"
+        " '3', '--out', sys.argv[1]]\n"
+        "cli.main()"
+    )
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", code, str(run)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    errors = [line for line in result.stderr.splitlines() if "error" in line]
+    assert len(errors) == 1
+    assert "cannot write this run (File too large)" in errors[0]
+    annotate(config(run))
+    assert part_bytes(run) == part_bytes(sample_run)
 
 
 def test_a_finished_run_is_extended_not_repeated(sample_run, tmp_path):
@@ -135,7 +190,7 @@ def test_bad_input_leaves_no_folder_behind(tmp_path):
         annotate(config(run, model=str(tmp_path / "missing.gguf")))
     with pytest.raises(RunError, match="workers: expected 1 or more, found 0"):
         config(run, workers=0)
-    with pytest.raises(RunError, match="seed: expected 0 or more, found -1"):
+    with pytest.raises(RunError, match="seed: expected 0 to 4294967295, found -1"):
         config(run, seed=-1)
     assert not run.exists()
 

@@ -155,10 +155,19 @@ def test_a_calibration_survives_its_file(scorer, tmp_path):
 
     calibration = fitted(scorer)
     write_json(tmp_path / "c.json", calibration.as_dict())
-    assert Calibration.load(tmp_path / "c.json") == calibration
-    (tmp_path / "c.json").write_text("{}")
-    with pytest.raises(RunError, match=r"c.json: damaged calibration .* delete it"):
-        Calibration.load(tmp_path / "c.json")
+    known = (scorer.prompt, "0" * 64)
+    assert Calibration.load(tmp_path / "c.json", *known) == calibration
+    spoilt = (
+        {"tag_means": []},
+        {"tag_deviations": [0.0] * 28},
+        {"strength_scores": [float("nan")] * 5},
+        {"model_sha256": "1" * 64},
+        {"mood": 1},
+    )
+    for change in spoilt:
+        write_json(tmp_path / "c.json", {**calibration.as_dict(), **change})
+        with pytest.raises(RunError, match=r"c.json: damaged calibration .* delete it"):
+            Calibration.load(tmp_path / "c.json", *known)
 
 
 def test_a_calibration_needs_a_sample():

@@ -14,7 +14,7 @@ from countenance.generation import read_manifest, read_records, read_run_statist
 from countenance.generation import run_store as run_store_module
 from countenance.generation.run_store import RunStore, part_files, write_json
 
-IDENTITY = {"model": "m", "seed": 1}
+IDENTITY = {"model": "m", "seed": 1, "mapping_version": "v1"}
 
 
 def entry(number, text="hello"):
@@ -119,7 +119,7 @@ def test_a_second_process_is_refused_with_the_first_ones_pid(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from countenance.generation.run_store import RunStore\n"
-        "RunStore(Path(sys.argv[1]), {'model': 'm', 'seed': 1})"
+        "RunStore(Path(sys.argv[1]), {'model': 'm'})"
     )
     with RunStore(tmp_path / "run", IDENTITY):
         second = subprocess.run(
@@ -157,6 +157,45 @@ def test_a_manifest_of_another_format_is_refused(tmp_path):
         read_manifest(tmp_path)
 
 
+def test_a_manifest_without_an_identity_is_refused_before_anything_is_made(tmp_path):
+    write_json(tmp_path / "manifest.json", {"format": 1})
+    with pytest.raises(RunError, match="field 'identity' is missing or cut"):
+        RunStore(tmp_path, IDENTITY)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_a_hostile_line_is_a_damaged_line(tmp_path):
+    fill(tmp_path / "run", 1)
+    part = part_files(tmp_path / "run")[0]
+    part.write_text("[" * 200_000 + "\n" + part.read_text() + '{"crc32":"0","entry":{}}\n')
+    with RunStore(tmp_path / "run", IDENTITY) as store:
+        assert store.repaired == 2
+    assert list(read_records(tmp_path / "run")) == [entry(0)]
+
+
+def test_a_backup_beside_the_parts_is_left_alone(tmp_path):
+    fill(tmp_path / "run", 2)
+    part = part_files(tmp_path / "run")[0]
+    part.with_name("part-00000.bak.jsonl").write_bytes(part.read_bytes())
+    fill(tmp_path / "run", 0)
+    assert len(list(read_records(tmp_path / "run"))) == 2
+
+
+def test_a_full_disk_leaves_no_temporary_file(tmp_path):
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from countenance.generation import write_json\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "write_json(Path(sys.argv[1]) / 'x.json', 'y' * 1000)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
+    )
+    assert "File too large" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_manifest_is_named(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(RunError, match=r"manifest.json: cannot be read"):
@@ -167,6 +206,10 @@ def test_a_run_without_statistics_is_unfinished(tmp_path):
     fill(tmp_path / "run", 1)
     with pytest.raises(RunError, match=r"unfinished run \(no stats.json\)"):
         read_run_statistics(tmp_path / "run")
+    for content in ("[]", "{}"):
+        (tmp_path / "run" / "stats.json").write_text(content)
+        with pytest.raises(RunError, match="no field 'accepted'; annotate again"):
+            read_run_statistics(tmp_path / "run")
     (tmp_path / "run" / "stats.json").write_text("[")
     with pytest.raises(RunError, match=r"stats.json: cannot be read"):
         read_run_statistics(tmp_path / "run")
