@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import CountenanceError
+from .errors import CountenanceError, ModelError
 
 app = typer.Typer(
     name="countenance",
@@ -57,7 +57,10 @@ def annotate(
     text_column: Annotated[
         str, typer.Option(help="Column of the text in csv, tsv, jsonl and parquet files.")
     ] = "text",
-    limit: Annotated[int | None, typer.Option(min=1, help="Most transcripts to take.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most transcripts: the first, shared evenly among the corpora."),
+    ] = None,
     seed: Seed = 0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Engines side by side; one per CPU core by default.")
@@ -189,13 +192,18 @@ def express(
     from .model import PACKAGED_CHECKPOINT, load_model
 
     loaded = load_model(model or PACKAGED_CHECKPOINT)
-    weights = loaded.express(texts, strength=strength).cpu().numpy()
-    names = list(loaded.config.blendshape_names or ())
+    names = loaded.config.blendshape_names
+    if not names:
+        raise ModelError(f"{model}: the model does not name its blendshapes; train it on table v1")
+    try:
+        weights = loaded.express(texts, strength=strength).cpu().numpy()
+    except ValueError as error:
+        raise ModelError(str(error)) from error
     if image is not None:
         from .viewer import save_image
 
         save_image(image, weights, texts)
-    _print_faces(texts, names, weights.tolist(), output_format)
+    _print_faces(texts, list(names), weights.tolist(), output_format)
 
 
 @app.command()
