@@ -39,7 +39,7 @@ from countenance.model.lexicon import load_lexicon  # noqa: E402
 
 TrainingConfig.from_preset("cpu")
 assert load_lexicon()
-for name in ("config.json", "model.safetensors", "modeling_countenance.py"):
+for name in ("config.json", "model.safetensors", "README.md"):
     assert (PACKAGED_CHECKPOINT / name).is_file(), name
 for name in (DATASET_TEMPLATE, MODEL_TEMPLATE):
     assert _environment().get_template(name)
