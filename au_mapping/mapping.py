@@ -28,6 +28,9 @@ from .vocabulary import ARKIT_51
 
 _CHUNK = 8192  # lists per pass: the working arrays stay within a core's cache
 _ROUNDING = 1e-6
+# Collections of something else: read as lists, text would give its letters, and {"AU12": 0.5} its
+# keys at full weight, dropping the number without a word.
+_NO_LIST = (str, bytes, Mapping, ActionUnit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +75,8 @@ class AUMapping:
             float32 (51,), values in [0, 1].
 
         Raises:
-            ActionUnitError: A unit cannot be read or is not in this table.
+            ActionUnitError: What is given is no list (text and mappings are none; an intensity is
+                a letter, ``"AU12B"``), or a unit cannot be read or is not in this table.
         """
         values = self._atoms.combine_row(self._look_up(action_units))
         return np.array(self._rule_set.apply_to_row(values), dtype=np.float32)
@@ -89,9 +93,15 @@ class AUMapping:
             float32 (n, 51), values in [0, 1].
 
         Raises:
-            ActionUnitError: A unit cannot be read or is not in this table; the message names the
-                list by its number, from 0.
+            ActionUnitError: An element is no list of units (text and mappings are none), a unit
+                cannot be read or is not in this table; the message names the list by its number,
+                from 0. Or ``lists`` is itself text or a mapping.
         """
+        if isinstance(lists, _NO_LIST):
+            raise ActionUnitError(
+                f"expected lists of action units, found {type(lists).__name__}"
+                f" {str(lists)[:40]!r}; write for example [['AU6', 'AU12B'], ['AU4']]"
+            )
         every = list(lists)
         result = np.empty((len(every), len(ARKIT_51)), dtype=np.float32)
         for start in range(0, len(every), _CHUNK):
@@ -171,10 +181,11 @@ class AUMapping:
         return ActionUnit(code, unit.intensity, side)
 
     def _look_up(self, action_units: Collection[str | ActionUnit]) -> list[int]:
-        if isinstance(action_units, (str, ActionUnit)) or not isinstance(action_units, Collection):
+        if isinstance(action_units, _NO_LIST) or not isinstance(action_units, Collection):
             raise ActionUnitError(
                 f"expected a list of action units, found {type(action_units).__name__}"
-                f" {str(action_units)[:40]!r}; write for example ['AU6', 'AU12B']"
+                f" {str(action_units)[:40]!r}; write for example ['AU6', 'AU12B'], with letters"
+                " A to E for the intensity"
             )
         try:
             return list(map(self._numbers.__getitem__, action_units))
@@ -186,8 +197,8 @@ class AUMapping:
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Lengths of the lists, and the atom numbers of all of them in a row."""
         try:
-            if any(issubclass(kind, str) for kind in set(map(type, chunk))):
-                raise TypeError("a string is not a list of action units")
+            if any(issubclass(kind, _NO_LIST) for kind in set(map(type, chunk))):
+                raise TypeError("text or a mapping is not a list of action units")
             lengths = np.fromiter(map(len, chunk), np.intp, len(chunk))
             tokens = chain.from_iterable(chunk)
             atoms = map(self._numbers.__getitem__, tokens)

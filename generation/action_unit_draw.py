@@ -40,7 +40,9 @@ def draw_action_units(
 
     Returns:
         Action units with intensity letters, sorted by number. Never empty, unless all of the
-        emotions are neutral; then mostly empty and at most a trace.
+        emotions are neutral; then mostly empty and at most a trace. At least one core unit (see
+        the table's ``core``) is drawn, but the co-occurrence rules that follow may remove it: 2 to
+        3 % of the faces of desire and relief show none, far fewer of the others.
 
     Raises:
         TableError: No emotion, or one that the table does not list.
@@ -104,7 +106,7 @@ def _draw_face(
     shift: float,
     rng: np.random.Generator,
 ) -> _Face:
-    """Decide which units show and at which letter, before the rules."""
+    """Decide which units show and at which letter: one core unit at least, before the rules."""
     limits = [table.emotions[name] for name in names]
     most = max(limit.max_letter for limit in limits)
     common = shift * table.strength.letter_shift + table.strength.common_spread * rng.normal()
@@ -204,7 +206,11 @@ def _apply_rules(
     sides: dict[str, str],
     rng: np.random.Generator,
 ) -> None:
-    """Make the face one that muscles can make; ``face`` is changed in place."""
+    """Make the face one that muscles can make; ``face`` is changed in place.
+
+    ``exclude`` and ``soften`` may remove the only core unit: a pair loses one of its two, whichever
+    of them is core.
+    """
     for first, second in table.exclusions:
         if first in face and second in face:
             chance = probabilities[first] / (probabilities[first] + probabilities[second])

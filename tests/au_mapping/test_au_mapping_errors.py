@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -68,6 +69,10 @@ def test_a_missing_side():
     [
         ("AU12", r"expected a list of action units, found str 'AU12'; write for example \["),
         (ActionUnit(12), r"expected a list of action units, found ActionUnit 'AU12'"),
+        ({"AU12": 0.5}, r"expected a list of action units, found dict .*0\.5.*letters A to E"),
+        (MappingProxyType({"AU12": 0.5}), r"expected a list of action units, found mappingproxy"),
+        ({}, r"expected a list of action units, found dict '\{\}'"),
+        (b"AU12", r"expected a list of action units, found bytes"),
         (None, r"expected a list of action units, found NoneType"),
         (12, r"expected a list of action units, found int"),
         ([12], r"not an action unit: 12 is not text"),
@@ -89,6 +94,12 @@ def test_what_is_no_list_of_units(units, message):
             r"list 9000: AUL1 \(Inner Brow Raiser\) has no sides",
         ),
         ([["AU12"], "12"], r"list 1: expected a list of action units, found str '12'"),
+        ([["AU12"], {"AU12": 0.5}], r"list 1: expected a list of action units, found dict"),
+        (
+            {"smile": ["AU12"]},
+            r"expected lists of action units, found dict .*write for example \[\[",
+        ),
+        ("AU12", r"expected lists of action units, found str 'AU12'"),
         ([None], r"list 0: expected a list of action units, found NoneType"),
         ([[["AU12"]]], r"list 0: not an action unit: .*unhashable"),
         (["AU12", "AU6"], r"list 0: expected a list of action units, found str 'AU12'"),
@@ -105,6 +116,11 @@ def test_questions_about_unknown_units(ask):
         getattr(load_mapping(), ask)("AU61")
     with pytest.raises(ActionUnitError, match=r"not an action unit: 'smile'"):
         getattr(load_mapping(), ask)("smile")
+
+
+def test_mirror_refuses_a_mapping():
+    with pytest.raises(ActionUnitError, match="expected a list of action units, found dict"):
+        load_mapping().mirror({"AU12": 0.5})
 
 
 def test_mirror_checks_its_units():

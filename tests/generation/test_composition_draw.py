@@ -79,6 +79,17 @@ def test_a_felt_emotion_always_shows(emotion):
         assert all(many([emotion], strength, 60))
 
 
+@pytest.mark.parametrize("emotion", ["desire", "relief"])
+def test_the_rules_take_the_core_from_few_faces(emotion):
+    # At strength 0.5 the log odds do not move, so the table's own probabilities name the core.
+    table = load_emotion_table()
+    rows = table.emotions[emotion].candidates
+    least = table.core_share * max(row.probability for row in rows)
+    core = {row.action_unit for row in rows if row.probability >= least}
+    bare = [not core & {au.id for au in face} for face in many([emotion], count=1000)]
+    assert 0.0 < np.mean(bare) < 0.05
+
+
 def test_neutral_is_mostly_empty_and_at_most_a_trace():
     faces = many(["neutral"], 1.0)
     assert sum(not face for face in faces) > 0.6 * DRAWS

@@ -19,7 +19,7 @@ GROUP_SIZES = {
 
 FROZEN = {
     "emotions-v1": "f46c169f63fa27d8d1c5c34f03881c4c462028232266097f4a67c17bad9c4eac",
-    "emotion_action_units-v1": "76d9d35fc76c4fbb09671bc0ee92a2e85b88c7fbc2edcf3302cd3b9724c90148",
+    "emotion_action_units-v1": "8efc32be5a4e39ea7b18144c6df1875165dc199a7f04fa874b7badd5dd351dec",
     "phrases-v1": "1aac651da47a7b4ccc449eae287db8f48f574bf5888ac8d70047e405bca8f54f",
 }
 
@@ -70,6 +70,12 @@ class TestEmotionTable:
         for emotion in load_emotion_table().emotions.values():
             for row in emotion.candidates:
                 assert not row.one_sided or mapping.info(row.action_unit).sides, row
+
+    def test_every_share_of_one_sided_faces_is_marked_as_ours(self):
+        table = json.loads((TABLES / "emotion_action_units-v1.json").read_text())
+        for emotion in table["emotions"]:
+            for row in emotion["action_units"]:
+                assert "one_sided" not in row or "proposal" in row["source"], row
 
     def test_rules_name_units_of_the_table(self, mapping):
         text = json.dumps(
