@@ -113,7 +113,8 @@ class TrainingItems(Dataset):
         rows: int64 (items, 3, versions), as in ``TextIndex``.
         features: float32 (texts, width), the features of the indexed texts.
         seed: Seed of every draw.
-        kind_weights: Relative chance of t, e and d to be drawn as S.
+        kind_weights: Relative chance of t, e and d to be drawn as S; an item that has only kinds of
+            weight 0 draws among its texts alike, as in ``validate``.
         perturbation: Largest perturbation of a blendshape; 0 switches it off.
         perturbation_density: Chance that a blendshape is perturbed.
         perturbed_target: Whether the perturbed face is also the target.
@@ -154,7 +155,9 @@ class TrainingItems(Dataset):
         rng = np.random.default_rng([self._seed, _ORDER, epoch])
         order = rng.permutation(count)
         # S ~ (t, e, d): only among the texts that the item has.
-        chances = self._kind_weights * (self._rows[:, :, 0] >= 0)
+        present = self._rows[:, :, 0] >= 0
+        chances = self._kind_weights * present
+        chances = np.where(chances.any(axis=1, keepdims=True), chances, present)
         threshold = rng.random((count, 1)) * chances.sum(axis=1, keepdims=True)
         kinds = (chances.cumsum(axis=1) <= threshold).sum(axis=1)
         versions = rng.integers(self._rows.shape[2], size=count)

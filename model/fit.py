@@ -154,6 +154,7 @@ class _Run:
         self._sums: dict[str, Tensor] = {}
         self._since = 0
         self._waited = 0
+        self._best = math.inf
         self._kept: dict[str, Tensor] = {}
         self._seconds = 0.0
         self._clock = time.monotonic()
@@ -190,7 +191,8 @@ class _Run:
         }
         outcome.history.append({"step": outcome.steps, **figures, **trained})
         self._sums, self._since = {}, 0
-        better = not outcome.validation or figures["loss"] < outcome.validation["loss"]
+        better = figures["loss"] < self._best  # of all, also where the last weights are kept
+        self._best = min(self._best, figures["loss"])
         self._waited = 0 if better else self._waited + 1
         if better or self.config.keep == "last":
             outcome.validation, outcome.kept_step = figures, outcome.steps

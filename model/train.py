@@ -26,7 +26,7 @@ from ..au_mapping import load_mapping
 from ..errors import CountenanceError, DatasetError, ModelError, TableError
 from ..progress import Progress
 from .batches import TextIndex, TrainingItems, index_texts, split_validation
-from .checkpoint import check_output, quiet_transformers, write_checkpoint
+from .checkpoint import check_output, write_checkpoint
 from .configuration_countenance import ExpressionConfig
 from .data import ExpressionData, load_expressions
 from .features import embed_texts
@@ -34,6 +34,7 @@ from .fit import Fit, fit
 from .lexicon import load_lexicon
 from .losses import AlignmentLoss
 from .modeling_countenance import ExpressionModel
+from .quiet import quiet_transformers
 from .text_encoders import describe_text_encoder
 from .training_config import TrainingConfig
 from .validation import ValidationItems

@@ -77,7 +77,8 @@ class TrainingConfig:
         evaluations: Validations over the run, evenly spread.
         keep: Which weights are saved: those of the "best" validation, or the "last".
         validation: Share of the train split held out for validation.
-        kind_weights: Relative chance of transcript, tags and description to be drawn as S.
+        kind_weights: Relative chance of transcript, tags and description to be drawn as S; an item
+            that has only kinds of weight 0 draws among its texts alike.
         text_variants: Augmented variants per text, encoded ahead; 0 switches augmentation off.
         synonym_rate: Share of the words replaced by a synonym in a variant.
         swap_rate: Share of the words that change places in a variant.
@@ -233,19 +234,20 @@ class TrainingConfig:
             The checked configuration.
 
         Raises:
-            ModelError: If the preset is unknown, no JSON object, or holds an unknown field or a
-                wrong value.
+            ModelError: If the preset is unknown, unreadable, no JSON object, or holds an unknown
+                field or a wrong value.
         """
-        path = _PRESETS / f"{name_or_path}.json"
-        if not path.is_file():
-            path = Path(name_or_path)
-        if not path.is_file():
-            known = ", ".join(sorted(file.stem for file in _PRESETS.glob("*.json")))
-            raise ModelError(
-                f"unknown preset {str(name_or_path)!r}: give one of {known}, or a file"
-            )
+        packaged = _PRESETS / f"{name_or_path}.json"
+        path = packaged if packaged.is_file() else Path(name_or_path)
         try:
+            if not path.is_file():
+                known = ", ".join(sorted(file.stem for file in _PRESETS.glob("*.json")))
+                raise ModelError(
+                    f"unknown preset {str(name_or_path)!r}: give one of {known}, or a file"
+                )
             settings = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ModelError(f"{path}: cannot read the preset ({error.strerror})") from error
         except ValueError as error:
             raise ModelError(f"{path}: not valid JSON ({error})") from error
         if not isinstance(settings, dict):

@@ -8,6 +8,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("HF_HOME", tempfile.mkdtemp(prefix="countenance-tests-"))
 
 import json
+import resource
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -86,6 +88,31 @@ def tiny_sentence_encoder(tmp_path_factory) -> str:
     ]
     _write(folder / "modules.json", modules)
     return str(folder)
+
+
+@pytest.fixture
+def unreadable_file() -> Path:
+    """A file that is there and cannot be read, not even by root."""
+    path = Path("/proc/self/mem")
+    if not path.is_file():
+        pytest.skip("needs the /proc of Linux")
+    return path
+
+
+@pytest.fixture
+def full_disk():
+    """Context manager in which no file can grow beyond a few bytes."""
+
+    @contextmanager
+    def limit(size: int = 100):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 def _write(path: Path, content) -> None:

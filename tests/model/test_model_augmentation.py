@@ -177,3 +177,8 @@ def test_an_unknown_lexicon_lists_the_known_ones(tmp_path):
     broken.write_text("{")
     with pytest.raises(TableError, match=r"broken\.json: not valid JSON"):
         load_lexicon(broken)
+
+
+def test_a_lexicon_that_cannot_be_read_is_told(unreadable_file):
+    with pytest.raises(TableError, match=r"cannot read the lexicon \(Input/output error\)"):
+        load_lexicon(unreadable_file)

@@ -97,6 +97,14 @@ def test_a_weight_of_zero_keeps_a_kind_out():
     assert all(text.startswith("description") for text in drawn)
 
 
+def test_an_item_without_a_drawn_kind_draws_among_its_texts_alike():
+    index, items = some_items(count=2000, kind_weights=(0.0, 1.0, 0.0))
+    drawn = [index.texts[int(row[0])] for row in epoch(items, 0)["text_features"]]
+    shares = [sum(text.startswith(kind) for text in drawn) / 2000 for kind in ("t", "joy", "d")]
+    # The half with tags gives those alone; the other half has a transcript and a description.
+    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.04)
+
+
 def test_the_encoder_sees_a_perturbed_face_and_the_target_is_clean():
     _, items = some_items(perturbation=0.2, perturbation_density=1.0)
     batch = epoch(items, 0)

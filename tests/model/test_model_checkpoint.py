@@ -11,11 +11,17 @@ from safetensors.torch import load_file, save_file
 from countenance.errors import ModelError
 from countenance.model import ExpressionConfig, load_model
 from countenance.model import checkpoint as checkpoint_module
+from countenance.model.checkpoint import check_output, write_checkpoint
 
 
 @pytest.fixture
 def checkpoint(tiny_checkpoint, tmp_path) -> Path:
     return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+
+
+def edit_config(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
 
 
 def edit_weights(folder, change):
@@ -56,6 +62,9 @@ def test_a_checkpoint_holds_what_it_needs_and_no_pickle(checkpoint):
             "model_type is 'bert', expected 'countenance'",
         ),
         (lambda f: (f / "model.safetensors").write_bytes(b"junk"), "cannot load the checkpoint"),
+        (lambda f: edit_config(f, dropout="a"), "dropout must be a number, not 'a'"),
+        (lambda f: edit_config(f, blendshape_names=5), "blendshape_names must be a list of names"),
+        (lambda f: edit_config(f, text_encoder=5), "text_encoder must be a string, not 5"),
         (
             lambda f: edit_weights(f, lambda w: w.pop("text_projector.bias")),
             r"do not fit the configuration: missing keys text_projector\.bias",
@@ -119,3 +128,67 @@ def test_a_repository_that_cannot_be_reached_is_told(tmp_path, monkeypatch):
         ModelError, match=r"some/model: cannot load the checkpoint \(no such folder"
     ):
         load_model("some/model")
+
+
+def test_a_checkpoint_that_cannot_be_read_is_told(checkpoint, unreadable_file):
+    (checkpoint / "config.json").unlink()
+    (checkpoint / "config.json").symlink_to(unreadable_file)
+    with pytest.raises(ModelError, match=r"config\.json: cannot read it \(Input/output error\)"):
+        load_model(checkpoint)
+
+
+def test_a_partly_missing_text_encoder_is_told_in_one_line(
+    checkpoint, tiny_sentence_encoder, tmp_path, capfd
+):
+    encoder = Path(shutil.copytree(tiny_sentence_encoder, tmp_path / "encoder"))
+    edit_config(checkpoint, text_encoder=str(encoder))
+    edit_weights(encoder, lambda w: w.pop("encoder.layer.0.output.dense.bias"))
+    with pytest.raises(
+        ModelError, match=r"1 weights are missing: encoder\.layer\.0\.output\.dense\.bias\. Give"
+    ) as caught:
+        load_model(checkpoint)
+    assert "\n" not in str(caught.value)
+    (encoder / "model.safetensors").write_bytes(b"junk")
+    with pytest.raises(
+        ModelError, match=r"cannot load the text encoder .*encoder.*whole"
+    ) as caught:
+        load_model(checkpoint)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_place_that_cannot_be_written_is_told_before_training(tmp_path):
+    (tmp_path / "file").write_text("keep me")
+    for output in (tmp_path / "file" / "ck", tmp_path / "file" / "deeper" / "ck"):
+        with pytest.raises(ModelError, match=r"cannot write .*; choose another --out") as caught:
+            check_output(output, overwrite=False)
+        assert str(output.parent) in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs the /proc of Linux")
+def test_a_folder_that_cannot_be_created_is_told_before_training():
+    with pytest.raises(ModelError, match=r"^cannot write /proc/nope \(.*\); choose another --out$"):
+        check_output(Path("/proc/nope/ck"), overwrite=False)
+
+
+def test_looking_whether_a_place_can_be_written_leaves_nothing_there(tmp_path):
+    check_output(tmp_path / "new" / "ck", overwrite=False)
+    assert [path.name for path in tmp_path.rglob("*")] == ["new"]
+
+
+@pytest.mark.parametrize("size", [10, 2000])  # met by the configuration, by the weights
+def test_a_full_disk_is_told_and_the_old_checkpoint_stands(
+    checkpoint, tiny_model, full_disk, monkeypatch, size
+):
+    before = (checkpoint / "model.safetensors").read_bytes()
+    monkeypatch.setattr(checkpoint_module, "probe_folder", lambda _: None)  # fills up afterwards
+    with (
+        pytest.raises(
+            ModelError, match=r"cannot write .*copy \(.*; choose another --out"
+        ) as caught,
+        full_disk(size),
+    ):
+        write_checkpoint(tiny_model, checkpoint, training_config={}, metrics={}, overwrite=True)
+    assert "\n" not in str(caught.value)
+    assert (checkpoint / "model.safetensors").read_bytes() == before
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["copy"]

@@ -32,6 +32,11 @@ def test_it_survives_its_json_file(tmp_path):
         ({"latent_size": 0}, "latent_size must be a positive integer, not 0"),
         ({"num_hidden_layers": 1.5}, "num_hidden_layers must be a positive integer, not 1.5"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), not 1.0"),
+        ({"dropout": "a"}, "dropout must be a number, not 'a'"),
+        ({"initializer_range": None}, "initializer_range must be a number, not None"),
+        ({"blendshape_names": 5}, "blendshape_names must be a list of names, not 5"),
+        ({"blendshape_names": [5]}, r"blendshape_names must be a list of names, not \[5\]"),
+        ({"mapping_version": 1}, "mapping_version must be a string, not 1"),
         ({"text_encoder_pooling": "max"}, "must be one of mean, cls, projection, not 'max'"),
     ],
 )

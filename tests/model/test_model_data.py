@@ -1,5 +1,7 @@
 """Built datasets as the model sees them, and what it refuses."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -87,9 +89,41 @@ def test_a_missing_column_is_told(tmp_path):
 
 
 def test_no_dataset_at_all_is_told(tmp_path):
-    with pytest.raises(DatasetError, match="nowhere: cannot load the split 'train'"):
+    with pytest.raises(
+        DatasetError, match="nowhere: no such dataset folder; give a folder written"
+    ):
         load_expressions(tmp_path / "nowhere", "train")
     file = tmp_path / "file.csv"
     file.write_text("a,b")
     with pytest.raises(DatasetError, match="expected a dataset folder, found a file"):
         load_expressions(file, "train")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["D", "./nowhere", "../nowhere", "~/nowhere", "a/b/c", "nowhere/", "datasets\\dev"],
+)
+def test_what_can_only_be_a_local_path_is_never_sought_on_the_hub(
+    source, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: pytest.fail("asked the Hub"))
+    with pytest.raises(DatasetError, match=f"^{re.escape(source)}: no such dataset folder; give"):
+        load_expressions(source, "train")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_hubs_retries_are_not_told(tmp_path, monkeypatch, capfd):
+    from huggingface_hub.utils import logging
+
+    def retry(*_, **__):
+        logging.get_logger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise ConnectionError("no network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("datasets.load_dataset", retry)
+    level = logging.get_verbosity()
+    with pytest.raises(DatasetError, match=r"datasets/dev: cannot load .*\(no network\)"):
+        load_expressions("datasets/dev", "train")
+    assert capfd.readouterr() == ("", "")
+    assert logging.get_verbosity() == level

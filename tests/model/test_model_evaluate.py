@@ -1,6 +1,8 @@
 """Evaluation: a report on the test split, against the mean face of the train split."""
 
 import json
+import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from countenance.errors import DatasetError, ModelError
 from countenance.model import evaluate, load_model
 from countenance.model.data import load_expressions
 from countenance.model.evaluate import main
+
+evaluate_module = sys.modules["countenance.model.evaluate"]
 
 
 def test_the_report_says_how_far_off_the_model_is(tiny_checkpoint, tiny_dataset, tmp_path):
@@ -77,3 +81,31 @@ def test_main_tells_an_error_in_one_line(tiny_dataset, tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.err.startswith(f"error: {tmp_path}: no checkpoint")
     assert captured.err.count("\n") == 1
+
+
+def test_a_report_folder_that_cannot_be_written_is_told_at_once(tmp_path):
+    (tmp_path / "file").write_text("keep me")
+    for out in (tmp_path / "file" / "report", tmp_path / "file" / "deeper" / "report"):
+        with pytest.raises(ModelError, match=r"cannot write .*file.*; choose another --out"):
+            evaluate(tmp_path / "no checkpoint", tmp_path / "no dataset", out)
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_report(
+    tiny_checkpoint, tiny_dataset, tmp_path, full_disk, monkeypatch
+):
+    out = tmp_path / "report"
+    evaluate(tiny_checkpoint, tiny_dataset, tmp_path / "warm", samples=20)  # caches the features
+    before = evaluate_module.render_report
+    limits = ExitStack()
+
+    def fill_the_disk(metrics):
+        limits.enter_context(full_disk())
+        return before(metrics)
+
+    monkeypatch.setattr(evaluate_module, "render_report", fill_the_disk)
+    with (
+        limits,
+        pytest.raises(ModelError, match=r"cannot write .*report \(File too large\); choose"),
+    ):
+        evaluate(tiny_checkpoint, tiny_dataset, out, samples=20)
+    assert list(out.iterdir()) == []

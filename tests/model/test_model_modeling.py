@@ -58,6 +58,22 @@ def test_texts_must_be_a_list_of_strings(tiny_model, texts):
         tiny_model.express(texts)
 
 
+def test_a_text_that_is_no_unicode_is_told(tiny_model):
+    calls = (
+        lambda text: tiny_model.express([text]),
+        lambda text: tiny_model.encode_text([text]),
+        lambda text: tiny_model.interpolate(text, "joy", 2),
+    )
+    for call in calls:
+        with pytest.raises(
+            ValueError, match="text 0 is not valid Unicode: a lone surrogate at character 4"
+        ):
+            call("joy \udcff bad")
+    with pytest.raises(ValueError, match="text 1 is not valid Unicode"):
+        tiny_model.express(["joy", "\ud83d"])
+    assert tiny_model.express(["\U0001f600"]).shape == (1, 51)
+
+
 def test_a_text_is_expressed_through_the_latent_space(tiny_model):
     latent = tiny_model.encode_text(["joy"])
     assert latent.shape == (1, 16)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, SiglipConfig
 
 from countenance.errors import ModelError
 from countenance.model import ExpressionConfig, ExpressionModel
-from countenance.model.modeling_countenance import FrozenTextEncoder, resolve_text_encoder
+from countenance.model.configuration_countenance import resolve_text_encoder
+from countenance.model.modeling_countenance import FrozenTextEncoder
 from countenance.model.text_encoders import describe_text_encoder, text_encoder_identity
 
 TEXTS = ["a smile", "the brows are lowered and knit, in anger", "joy"]
@@ -136,6 +138,59 @@ def test_a_missing_encoder_says_what_to_do(tmp_path):
         OSError, match=r"cannot load the text encoder .*none.*countenance\[embedded"
     ):
         ExpressionModel(config).express(["joy"])
+
+
+def _drop_weights(folder: Path, part: str) -> None:
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if part not in name}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_an_encoder_that_lacks_weights_is_refused(tiny_sentence_encoder, tmp_path):
+    _copy(tiny_sentence_encoder, tmp_path)
+    _drop_weights(tmp_path, "layer.0.attention.output")
+    encoder = FrozenTextEncoder(ExpressionConfig(**describe_text_encoder(str(tmp_path))))
+    with pytest.raises(
+        OSError,
+        match=r"4 weights are missing: encoder\.layer\.0\.attention\.output\.LayerNorm\.bias, .*",
+    ):
+        encoder(["joy"])
+
+
+def test_a_clip_without_its_projection_is_refused(tiny_clip, tmp_path):
+    _copy(tiny_clip, tmp_path)
+    _drop_weights(tmp_path, "text_projection")
+    encoder = FrozenTextEncoder(ExpressionConfig(**describe_text_encoder(str(tmp_path))))
+    with pytest.raises(OSError, match=r"1 weights are missing: text_projection\.weight\. Give"):
+        encoder(["joy"])
+
+
+def test_a_pooler_that_nothing_reads_may_be_missing(tiny_sentence_encoder, tmp_path):
+    _copy(tiny_sentence_encoder, tmp_path)
+    _drop_weights(tmp_path, "pooler.")
+    whole, rest = (
+        FrozenTextEncoder(ExpressionConfig(**describe_text_encoder(folder)))(TEXTS)
+        for folder in (tiny_sentence_encoder, str(tmp_path))
+    )
+    torch.testing.assert_close(whole, rest)
+
+
+def test_a_model_that_is_no_encoder_of_text_is_refused(tmp_path):
+    SiglipConfig().save_pretrained(tmp_path)
+    with pytest.raises(
+        ModelError, match=r"config\.json \(siglip\) has no hidden_size; give an enc"
+    ):
+        describe_text_encoder(str(tmp_path))
+
+
+def test_a_wrong_value_in_an_encoders_configuration_is_told(tiny_sentence_encoder, tmp_path):
+    _copy(tiny_sentence_encoder, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"hidden_size": "a"}))
+    with pytest.raises(ModelError, match=r"field 'hidden_size'.* expected int, got str") as caught:
+        describe_text_encoder(str(tmp_path))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_wrong_feature_width_is_told(tiny_sentence_encoder):

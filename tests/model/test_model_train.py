@@ -11,6 +11,7 @@ import torch
 
 from countenance.errors import DatasetError, ModelError
 from countenance.model import ExpressionModel, TrainingConfig, train
+from countenance.model import fit as fit_module
 from countenance.model.fit import count_steps, learning_rate_factor
 from countenance.model.train import main
 
@@ -91,6 +92,17 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run(tiny_settings, tmp_
     losses = {row["step"]: row["loss"] for row in metrics["history"]}
     assert metrics["kept_step"] == min(losses, key=losses.get)
     assert metrics["steps"] == metrics["kept_step"] + 3 < 40
+
+
+def test_patience_waits_for_the_best_also_where_the_last_weights_are_kept(
+    tiny_settings, tmp_path, monkeypatch
+):
+    losses = iter([2.0, 1.0, 3.0, 2.0, 1.5, 1.2, 1.1, 1.05])  # falls again, never to the best
+    figures = {"mae_reconstruction": 0.1}
+    monkeypatch.setattr(fit_module, "validate", lambda *_: figures | {"loss": next(losses)})
+    settings = tiny_settings | {"max_steps": 8, "evaluations": 8, "patience": 3, "keep": "last"}
+    metrics = train(TrainingConfig(**settings, output=str(tmp_path / "model")))
+    assert metrics["kept_step"] == metrics["steps"] == 5
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(tiny_settings, tmp_path):

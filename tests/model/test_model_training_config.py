@@ -81,3 +81,8 @@ def test_a_malformed_preset_is_refused(tmp_path, content, message):
 def test_an_unknown_preset_lists_the_known_ones():
     with pytest.raises(ModelError, match="unknown preset 'fast': give one of cpu, demo, paper, or"):
         TrainingConfig.from_preset("fast")
+
+
+def test_a_preset_that_cannot_be_read_is_told(unreadable_file):
+    with pytest.raises(ModelError, match=r"cannot read the preset \(Input/output error\)"):
+        TrainingConfig.from_preset(unreadable_file)
