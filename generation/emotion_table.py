@@ -62,7 +62,8 @@ class EmotionTable:
         emotions: Its rows by emotion; read-only.
         mixing: Weight of the first, second ... emotion of an item.
         strength: What the strength moves.
-        core_share: A face shows one of the units with at least this share of the top probability.
+        core_share: A face is drawn with one of the units of at least this share of the top
+            probability; the co-occurrence rules, which come after, may remove it.
         exclusions: Pairs of units of which only one can show.
         rules: The rows of the rules by kind, as they stand in the file.
     """
