@@ -108,7 +108,9 @@ def _open(source: str, split: str) -> datasets.Dataset:
         raise DatasetError(f"{source}: cannot open the dataset ({error.strerror})") from error
     if is_file:
         raise DatasetError(f"{source}: expected a dataset folder, found a file")
-    if not is_folder and not _HUB_NAME.fullmatch(source):
+    # "datasets/dev" has the form of a Hub name; where ./datasets exists, a path was meant.
+    meant_here = Path(source).parent != Path() and Path(source).parent.is_dir()
+    if not is_folder and (meant_here or not _HUB_NAME.fullmatch(source)):
         raise DatasetError(
             f"{source}: no such dataset folder; give a folder written by countenance build, or a "
             "dataset on the Hub (owner/name)"

@@ -113,6 +113,13 @@ def test_what_can_only_be_a_local_path_is_never_sought_on_the_hub(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_misspelt_folder_beside_others_is_never_sought_on_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "sets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match=r"sets/dve: no such dataset folder"):
+        load_expressions("sets/dve", "train")
+
+
 def test_the_hubs_retries_are_not_told(tmp_path, monkeypatch, capfd):
     from huggingface_hub.utils import logging
 
