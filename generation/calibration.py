@@ -1,8 +1,8 @@
 """From a model's raw answers to tags and a strength: the calibration of the ``score`` strategy.
 
-A small model has favourite answers whatever the text (60 to 80 % of items would get one tag), so
-every figure is taken relative to its mean over a fixed sample, stored with the run. It never
-depends on the other items that are being scored.
+A small model has favourite answers whatever the text (generation/LOG.md), so every figure is taken
+relative to its mean over a fixed sample, stored with the run. It never depends on the other items
+that are being scored.
 
 The sample is the packaged transcripts: fixed, ours, and balanced over the emotions, so that no
 tag's prior is that of some corpus. The outcome depends on the model and the prompt alone and is

@@ -12,7 +12,6 @@ the same bits in any order, after any resume, with any limit (see generation/LOG
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Sequence
 from types import TracebackType
@@ -23,8 +22,6 @@ import numpy as np
 from ..errors import EngineError
 from .llama_log import first_error, silence_llama_cpp
 from .model_files import GgufModel
-
-_MAX_PIECE_BYTES = 256
 
 
 class LlamaWeights:
@@ -137,32 +134,11 @@ class LlamaEngine:
             raise EngineError(f"{self.file.path}: the tokenizer failed on a text of {len(data)} B")
         return list(tokens[:count])
 
-    def token_text(self, token: int) -> str:
-        """The text of one token, special tokens written out."""
-        buffer = ctypes.create_string_buffer(_MAX_PIECE_BYTES)
-        length = self._api.llama_token_to_piece(
-            self._vocabulary, token, buffer, _MAX_PIECE_BYTES, 0, True
-        )
-        return buffer.raw[: max(length, 0)].decode("utf-8", "replace")
-
     def begin_tokens(self) -> list[int]:
         """The beginning-of-text token where this model's vocabulary asks for one, else nothing."""
         if not self._api.llama_vocab_get_add_bos(self._vocabulary):
             return []
         return [self._api.llama_vocab_bos(self._vocabulary)]
-
-    def chat_template(self) -> str:
-        """The model's own Jinja chat template.
-
-        Raises:
-            EngineError: The GGUF carries none.
-        """
-        template = self._api.llama_model_chat_template(self._model, None)
-        if not template:
-            raise EngineError(
-                f"{self.file.path}: the model has no chat template; take an instruct/chat GGUF"
-            )
-        return str(template.decode("utf-8"))
 
     def set_prefix(self, tokens: Sequence[int]) -> None:
         """Decode the part of the prompt that all items share and keep it for later calls.
