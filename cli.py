@@ -140,6 +140,7 @@ def train(
 
     Example: `countenance train datasets/dev --out checkpoints/dev --preset cpu`
     """
+    from .cards import write_model_card
     from .model import TrainingConfig
     from .model import train as run_training
 
@@ -147,7 +148,7 @@ def train(
         preset, dataset=dataset, output=str(out), seed=seed, overwrite=overwrite
     )
     metrics = run_training(config)
-    _write_model_card(out, metrics, config.to_dict())
+    write_model_card(out, {**metrics, "training": config.to_dict()})
     _finish(metrics, f"{out}: trained on {metrics['items']['train']} items", json_output)
 
 
@@ -225,14 +226,6 @@ def demo(
 
 def _finish(result: dict[str, Any], line: str, json_output: bool) -> None:
     typer.echo(json.dumps(result, sort_keys=True) if json_output else line)
-
-
-def _write_model_card(out: Path, metrics: dict[str, Any], training: dict[str, Any]) -> None:
-    from .cards import render_model_card
-
-    (out / "README.md").write_text(
-        render_model_card({**metrics, "training": training}), encoding="utf-8"
-    )
 
 
 def _print_faces(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .cards import render_dataset_card, render_model_card
+from .cards import render_dataset_card, write_model_card
 from .dataset_script import build_dataset
 from .errors import RenderError
 from .generation import AnnotationConfig, CorpusSpec, annotate
@@ -51,8 +51,7 @@ def run_demo(out: Path, *, seed: int = 0, show_progress: bool = False) -> Iterat
         "demo", dataset=str(dataset), output=str(checkpoint), seed=seed, overwrite=True
     )
     metrics = train(config)
-    card = render_model_card({**metrics, "training": config.to_dict()})
-    (checkpoint / "README.md").write_text(card, encoding="utf-8")
+    write_model_card(checkpoint, {**metrics, "training": config.to_dict()})
     yield f"model     {checkpoint}"
     evaluate(checkpoint, dataset, out / "report", seed=seed)
     yield f"report    {out / 'report' / 'report.md'}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -42,6 +43,19 @@ def render_model_card(metrics: Mapping[str, Any]) -> str:
         CardError: A figure that the card states is missing; the message names it.
     """
     return _render(MODEL_TEMPLATE, metrics)
+
+
+def write_model_card(checkpoint: Path, metrics: Mapping[str, Any]) -> None:
+    """Write a checkpoint folder's README; arguments and errors as ``render_model_card``.
+
+    Raises:
+        CardError: A figure is missing, or the folder cannot be written.
+    """
+    card = render_model_card(metrics)
+    try:
+        (checkpoint / "README.md").write_text(card, encoding="utf-8")
+    except OSError as error:
+        raise CardError(f"{checkpoint}: cannot write the card ({error.strerror})") from error
 
 
 def _render(template: str, facts: Mapping[str, Any]) -> str:

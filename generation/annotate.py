@@ -48,6 +48,13 @@ MAX_SEED = 2**32 - 1
 _FLUSH_EVERY = 64
 
 
+def usable_cores() -> int:
+    """CPU cores that this process may use; Linux knows what a scheduler has taken away."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class AnnotationConfig:
     """What to annotate, with what, and where to.
@@ -69,7 +76,7 @@ class AnnotationConfig:
     model: str = PACKAGED
     limit: int | None = None
     seed: int = 0
-    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    workers: int = field(default_factory=usable_cores)
     gpu_layers: int = 0
     prompt_version: str = "score-v1"
     mapping_version: str = "v1"

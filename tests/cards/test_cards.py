@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from countenance.cards import render_dataset_card, render_model_card
+from countenance.cards import render_dataset_card, render_model_card, write_model_card
 from countenance.cards.render import _cell
 from countenance.errors import CardError
 
@@ -57,6 +57,11 @@ def test_statistics_survive_json(statistics):
     assert render_dataset_card(json.loads(json.dumps(statistics))) == render_dataset_card(
         statistics
     )
+
+
+def test_a_card_that_cannot_be_written_names_the_folder(tmp_path):
+    with pytest.raises(CardError, match=r"none: cannot write the card"):
+        write_model_card(tmp_path / "none", metrics())
 
 
 def metrics():
