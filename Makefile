@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test lint format bench wheel constraints clean
+# Where the published corpora lie, for build-full; nothing else needs them.
+CORPORA := ../shared/data/corpora
+
+.PHONY: install demo test lint format bench build-full fit-head wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -33,6 +36,18 @@ format: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# The whole dataset from the four corpora, an hour or less on two cores; stop it as you like, it goes on.
+build-full: install
+	$(BIN)/countenance annotate --corpus go_emotions=$(CORPORA)/go_emotions \
+	  --corpus tweet_intensity=$(CORPORA)/tweet_intensity --corpus isear=$(CORPORA)/isear \
+	  --corpus meld=$(CORPORA)/meld --out out/full/run
+	$(BIN)/countenance build out/full/run --out out/full/dataset
+
+# The packaged calibration head, from the corpora's train files.
+fit-head: install
+	$(BIN)/countenance fit-head --corpus go_emotions=$(CORPORA)/go_emotions \
+	  --corpus tweet_intensity=$(CORPORA)/tweet_intensity --limit 15000 --out generation/heads/head-v1
 
 # Builds the wheel and installs it, with its dependencies, into an empty environment outside the checkout.
 wheel: install

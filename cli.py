@@ -37,6 +37,21 @@ class Format(StrEnum):
     csv = "csv"
 
 
+class Strategy(StrEnum):
+    """How ``annotate`` asks the model."""
+
+    score = "score"
+    generate = "generate"
+
+
+class Labels(StrEnum):
+    """What ``annotate`` does with the human tags of a corpus."""
+
+    use = "use"
+    compare = "compare"
+    ignore = "ignore"
+
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw.")]
 
@@ -54,6 +69,25 @@ def annotate(
     model: Annotated[
         str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")
     ] = "packaged",
+    strategy: Annotated[
+        Strategy | None,
+        typer.Option(help="score for the packaged model, generate for any other, by default."),
+    ] = None,
+    labels: Annotated[
+        Labels,
+        typer.Option(help="Human tags of a corpus: use them, compare with them, or ignore them."),
+    ] = Labels.use,
+    tagger: Annotated[
+        str | None,
+        typer.Option(
+            help="For score: `llm`, `head` or a head's folder. By default the packaged head where "
+            "it was fitted on this model, else `llm`."
+        ),
+    ] = None,
+    prompt: Annotated[
+        str, typer.Option(help="Packaged prompt, such as `score-v2` or `generate-v1-short`.")
+    ] = "",
+    mapping: Annotated[str, typer.Option(help="Table of action units: `v1` or `extended`.")] = "v1",
     text_column: Annotated[
         str, typer.Option(help="Column of the text in csv, tsv, jsonl and parquet files.")
     ] = "text",
@@ -63,28 +97,61 @@ def annotate(
     ] = None,
     seed: Seed = 0,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Engines side by side; one per CPU core by default.")
+        int | None, typer.Option(min=1, help="CPU threads; one per core by default.")
     ] = None,
     gpu_layers: Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")] = 0,
+    temperature: Annotated[
+        float | None, typer.Option(help="For generate: temperature of the draws.")
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(help="For generate: items decoded side by side.")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option(help="For generate: new draws for an item that fails a check.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="For generate: most tokens of an answer.")
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say how long it will take here.")
+    ] = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Let a local LLM write tags, description and action units for every transcript.
 
     Example: `countenance annotate --corpus go_emotions=data/dev.tsv --out runs/dev --limit 2000`
     """
-    from .generation import AnnotationConfig, parse_corpus_option
+    from .generation import AnnotationConfig, GenerateSettings, LabelUse, parse_corpus_option
     from .generation import annotate as run_annotation
+    from .generation import estimate as run_estimate
 
+    generation = {
+        "temperature": temperature,
+        "slots": slots,
+        "retries": retries,
+        "max_tokens": max_tokens,
+    }
+    given = {name: value for name, value in generation.items() if value is not None}
     options: dict[str, Any] = {"workers": workers} if workers else {}
     config = AnnotationConfig(
         corpora=tuple(parse_corpus_option(name, text_column=text_column) for name in corpus),
         out=out,
         model=model,
+        strategy=strategy.value if strategy else "",
+        labels=LabelUse(labels.value),
+        tagger=tagger,
         limit=limit,
         seed=seed,
         gpu_layers=gpu_layers,
+        prompt_version=prompt,
+        mapping_version=mapping,
+        generation=GenerateSettings(**given),
         **options,
     )
+    if estimate:
+        expected = run_estimate(config, show_progress=True)
+        _finish(expected, _in_words(expected), json_output)
+        return
     statistics = run_annotation(config, show_progress=True)
     rejected = sum(statistics["rejected"].values())
     session = statistics["last_session"]
@@ -92,6 +159,66 @@ def annotate(
         statistics,
         f"{out}: {statistics['accepted']} records, {rejected} set aside; "
         f"{session['items']} now, {session['items_per_second']} a second",
+        json_output,
+    )
+
+
+def _in_words(expected: dict[str, Any]) -> str:
+    minutes = expected["seconds"] / 60
+    return (
+        f"{expected['left']} of {expected['transcripts']} transcripts are left; at "
+        f"{expected['items_per_second']} a second (measured on {expected['sampled']}) they take "
+        f"about {minutes:.0f} min here"
+    )
+
+
+@app.command("fit-head")
+def fit_head(
+    corpus: Annotated[
+        list[str],
+        typer.Option(help="NAME=PATH, repeatable: go_emotions for tags, tweet_intensity."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the head to write.")],
+    model: Annotated[
+        str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")
+    ] = "packaged",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most train transcripts of each kind, drawn by seed.")
+    ] = None,
+    seed: Seed = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; one per core by default.")
+    ] = None,
+    gpu_layers: Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")] = 0,
+    json_output: JsonFlag = False,
+) -> None:
+    """Fit the models that turn an LLM's answers into tags, on corpora with human labels.
+
+    Only train files teach; dev files beside them are scored for the report.
+
+    Example: `countenance fit-head --corpus go_emotions=data/go_emotions
+    --corpus tweet_intensity=data/tweet_intensity --out heads/mine`
+    """
+    from .generation import HeadFitConfig, parse_corpus_option
+    from .generation import fit_head as run_fit
+
+    config = HeadFitConfig(
+        corpora=tuple(parse_corpus_option(name) for name in corpus),
+        version=out.resolve().name,
+        model=model,
+        limit=limit,
+        seed=seed,
+        gpu_layers=gpu_layers,
+        **({"workers": workers} if workers else {}),
+    )
+    head = run_fit(config, show_progress=True)
+    head.save(out)
+    report = head.about["report"]
+    train = report["train"]
+    _finish(
+        dict(head.about),
+        f"{out}: {head.name}, fitted on {train['tagged']} tagged and {train['rated']} rated "
+        f"transcripts; dev: {json.dumps(report['dev'])}",
         json_output,
     )
 

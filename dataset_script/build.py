@@ -36,6 +36,7 @@ from huggingface_hub import DatasetCardData
 from ..au_mapping import AUMapping, load_mapping
 from ..errors import DatasetError
 from ..generation import (
+    check_parts,
     emotion_names,
     read_manifest,
     read_records,
@@ -76,6 +77,7 @@ def build_dataset(
     """
     identity = read_manifest(run)["identity"]
     run_statistics = read_run_statistics(run)
+    check_parts(run)
     mapping = load_mapping(identity["mapping_version"])
     rows = _sound_rows(run, mapping, show_progress)
     if len(rows) != run_statistics["accepted"]:

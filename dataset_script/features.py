@@ -8,10 +8,15 @@ from datasets import ClassLabel, Features, List, Value
 
 from ..generation import RECORD_KEYS
 
-EMOTIONS = "emotions"
+EMOTIONS = frozenset({"emotions", "human_emotions", "model_emotions"})
 ACTION_UNITS = "action_units"
 BLENDSHAPES = "blendshapes"
-_INTEGERS = frozenset({"seed"})
+_NUMBERS = {
+    "seed": "int64",
+    "strength": "float64",
+    "human_strength": "float64",
+    "model_strength": "float64",
+}
 
 
 def dataset_features(labels: Sequence[str], blendshape_count: int = 51) -> Features:
@@ -23,11 +28,11 @@ def dataset_features(labels: Sequence[str], blendshape_count: int = 51) -> Featu
     """
     columns: dict[str, object] = {}
     for key in RECORD_KEYS:
-        if key == EMOTIONS:
+        if key in EMOTIONS:
             columns[key] = List(ClassLabel(names=list(labels)))
         elif key == ACTION_UNITS:
             columns[key] = List(Value("string"))
             columns[BLENDSHAPES] = List(Value("float32"), length=blendshape_count)
         else:
-            columns[key] = Value("int64" if key in _INTEGERS else "string")
+            columns[key] = Value(_NUMBERS.get(key, "string"))
     return Features(columns)

@@ -41,6 +41,7 @@ def dataset_statistics(
         "action_units_per_item": round(
             float(np.mean([len(row["action_units"]) for row in rows])), 3
         ),
+        "whose_word": _whose_word(rows),
         "tags": _tag_table(rows, in_test),
         "action_units": _action_unit_table(rows, mapping),
         "blendshapes": _blendshape_table(weights, mapping),
@@ -60,6 +61,17 @@ def source_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "licence": known.licence if known else "not known to us",
             }
         )
+    return table
+
+
+def _whose_word(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Share of the items, in percent, whose tags and strength are human, a model's, or nobody's."""
+    table = {}
+    for field in ("emotions", "strength"):
+        counts = Counter(row[f"{field}_from"] for row in rows)
+        table[field] = {
+            who: round(100 * counts[who] / len(rows), 2) for who in ("human", "model", "none")
+        }
     return table
 
 

@@ -1,10 +1,22 @@
 """From corpora to annotation records: readers, prompts, the engine, composition, the run store."""
 
-from .annotate import AnnotationConfig, annotate
+from .annotate import annotate
+from .annotation_config import AnnotationConfig
 from .corpora import CorpusReading, CorpusSpec, parse_corpus_option, read_corpora
 from .corpora_tables import describe_corpus, emotion_names, known_corpora
+from .estimate import estimate
+from .fit_head import HeadFitConfig, fit_head
+from .generate_sampling import GenerateSettings
+from .labels import LabelUse
 from .record import RECORD_KEYS, AnnotationRecord, record_fault
-from .run_store import read_manifest, read_records, read_run_statistics, write_json
+from .run_store import (
+    check_parts,
+    part_checksums,
+    read_manifest,
+    read_records,
+    read_run_statistics,
+    write_json,
+)
 from .transcripts import Transcript, transcript_id
 
 __all__ = [
@@ -13,12 +25,19 @@ __all__ = [
     "AnnotationRecord",
     "CorpusReading",
     "CorpusSpec",
+    "GenerateSettings",
+    "HeadFitConfig",
+    "LabelUse",
     "Transcript",
     "annotate",
+    "check_parts",
     "describe_corpus",
     "emotion_names",
+    "estimate",
+    "fit_head",
     "known_corpora",
     "parse_corpus_option",
+    "part_checksums",
     "read_corpora",
     "read_manifest",
     "read_records",

@@ -16,6 +16,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,42 @@ from .corpora import CorpusSpec, read_corpora
 from .model_files import GgufModel
 from .run_store import write_json
 from .scoring import Reading, ScorePrompt, Scorer, read_in_order
+from .tables_reading import NEUTRAL, read_table
 
 SAMPLE = "samples/transcripts-v1"
-NEUTRAL = "neutral"
-MAX_TAGS = 3
-# A further tag joins the first where its standardised evidence is this close to the first's.
-TAG_MARGIN = 0.35
+TAGGING_TABLE = "tagging-v1"
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingSettings:
+    """How the LLM's own answers become tags (``tables/tagging-*.json``).
+
+    Attributes:
+        version: The table.
+        max_tags: Most tags of an item.
+        spread_exponent: How far a tag's spread over the sample is divided out, 0 to 1.
+        second_tag_margin: A further tag joins where its evidence is this close to the best.
+        neutral_offset: Added to neutral's evidence, for real transcripts are neutral more often
+            than the sample, which is balanced over the tags.
+    """
+
+    version: str
+    max_tags: int
+    spread_exponent: float
+    second_tag_margin: float
+    neutral_offset: float
+
+    @classmethod
+    @cache
+    def load(cls, version: str = TAGGING_TABLE) -> TaggingSettings:
+        """Read a packaged table.
+
+        Raises:
+            TableError: Unknown version, or a file that breaks its schema.
+        """
+        data = dict(read_table(version, "tagging"))
+        del data["source"]
+        return cls(**data)
 
 
 @dataclass(frozen=True)
@@ -46,7 +77,6 @@ class Calibration:
         sample: Name of the calibration sample.
         tag_means: Mean log-probability of each tag.
         tag_deviations: Standard deviation of each tag's log-probability.
-        tag_offsets: The prompt's offsets, added to the standardised evidence.
         strength_scores: The sample's strength scores, sorted; their ranks make the strength scale.
     """
 
@@ -55,7 +85,6 @@ class Calibration:
     sample: str
     tag_means: tuple[float, ...]
     tag_deviations: tuple[float, ...]
-    tag_offsets: tuple[float, ...]
     strength_scores: tuple[float, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -66,11 +95,16 @@ class Calibration:
         """SHA-256 over the canonical JSON, for the run's identity."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
-    def tag_evidence(self, reading: Reading) -> np.ndarray:
-        """Standardised evidence per tag, float64 (n_tags,): 0 is no more than the model's habit."""
-        standardised = (reading.tag_scores - np.array(self.tag_means)) / self.tag_deviations
-        evidence: np.ndarray = standardised + np.array(self.tag_offsets)
-        return evidence
+    def standardise(self, tag_scores: np.ndarray, exponent: float = 1.0) -> np.ndarray:
+        """Log-probabilities (..., n_tags) relative to the model's habit.
+
+        Args:
+            tag_scores: As in ``Reading``.
+            exponent: How far each tag's spread is divided out: 0 not at all, 1 wholly.
+        """
+        spread = np.array(self.tag_deviations) ** exponent
+        standardised: np.ndarray = (tag_scores - np.array(self.tag_means)) / spread
+        return standardised
 
     def strength(self, reading: Reading) -> float:
         """Strength in [0, 1]: the share of the calibration sample that reads weaker."""
@@ -96,7 +130,6 @@ class Calibration:
             sample=sample,
             tag_means=tuple(scores.mean(axis=0).tolist()),
             tag_deviations=tuple(deviations.tolist()),
-            tag_offsets=prompt.tag_offsets,
             strength_scores=tuple(sorted(reading.strength_score for reading in readings)),
         )
 
@@ -122,7 +155,7 @@ class Calibration:
         return calibration
 
     def _check(self, prompt: ScorePrompt, model_sha256: str) -> None:
-        tables = (self.tag_means, self.tag_deviations, self.tag_offsets)
+        tables = (self.tag_means, self.tag_deviations)
         sound = (
             (self.prompt_version, self.model_sha256) == (prompt.version, model_sha256)
             and all(len(table) == len(prompt.tags) for table in tables)
@@ -134,22 +167,33 @@ class Calibration:
             raise ValueError("its figures do not fit the prompt and the model")
 
 
-def choose_tags(evidence: np.ndarray, tags: Sequence[str]) -> list[str]:
-    """The emotion tags that the evidence supports, best first.
+def tag_evidence(
+    calibration: Calibration, tag_scores: np.ndarray, tags: Sequence[str], settings: TaggingSettings
+) -> np.ndarray:
+    """Evidence per tag, float64 (..., n_tags): 0 is no more than the model's habit."""
+    offsets = [settings.neutral_offset if tag == NEUTRAL else 0.0 for tag in tags]
+    evidence = calibration.standardise(tag_scores, settings.spread_exponent) + np.array(offsets)
+    return evidence
 
-    The best tag always; up to ``MAX_TAGS`` in all within ``TAG_MARGIN`` of it. Neutral stands
-    alone: it is dropped beside an emotion, and keeps no emotion beside it.
+
+def choose_tags(
+    evidence: np.ndarray, tags: Sequence[str], settings: TaggingSettings
+) -> tuple[str, ...]:
+    """The best tag always, and those that come close to it.
+
+    Neutral stands alone: it is dropped beside an emotion, and keeps no emotion beside it.
 
     Args:
-        evidence: float64 (n_tags,) from ``Calibration.tag_evidence``.
+        evidence: float64 (n_tags,) from ``tag_evidence``.
         tags: Their names.
+        settings: Margin and most tags.
     """
     order = np.argsort(-evidence, kind="stable")
     if tags[order[0]] == NEUTRAL:
-        return [NEUTRAL]
-    nearest = evidence[order[0]] - TAG_MARGIN
+        return (NEUTRAL,)
+    nearest = evidence[order[0]] - settings.second_tag_margin
     close = [tags[i] for i in order if evidence[i] >= nearest and tags[i] != NEUTRAL]
-    return close[:MAX_TAGS]
+    return tuple(close[: settings.max_tags])
 
 
 def calibrate(

@@ -71,13 +71,19 @@ class LlamaEngine:
         weights: The loaded model.
         context_tokens: Size of the KV cache: prefix plus the longest item.
         threads: CPU threads for one decode; the figures do not depend on it.
+        hidden_states: Keep what ``last_hidden_state`` gives; changes no probability.
 
     Raises:
         EngineError: Memory ran out.
     """
 
     def __init__(
-        self, weights: LlamaWeights, *, context_tokens: int = 1024, threads: int = 1
+        self,
+        weights: LlamaWeights,
+        *,
+        context_tokens: int = 1024,
+        threads: int = 1,
+        hidden_states: bool = False,
     ) -> None:
         self._api = weights.api
         self.file = weights.file
@@ -87,6 +93,8 @@ class LlamaEngine:
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = context_tokens
         parameters.n_seq_max = 1
         parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.embeddings = hidden_states
+        parameters.pooling_type = self._api.LLAMA_POOLING_TYPE_NONE
         self._context: Any = self._api.llama_init_from_model(weights.handle, parameters)
         if not self._context:
             raise EngineError(
@@ -97,6 +105,7 @@ class LlamaEngine:
         self._vocabulary = self._api.llama_model_get_vocab(self._model)
         self._memory = self._api.llama_get_memory(self._context)
         self._batch = self._api.llama_batch_init(context_tokens, 0, 1)
+        self.hidden_size: int = self._api.llama_model_n_embd(self._model) if hidden_states else 0
         self.vocabulary_size: int = self._api.llama_vocab_n_tokens(self._vocabulary)
         self._prefix_length = 0
 
@@ -187,6 +196,21 @@ class LlamaEngine:
         logits = np.ctypeslib.as_array(row, shape=(self.vocabulary_size,)).astype(np.float64)
         logits -= logits.max()
         return logits - np.log(np.exp(logits).sum())
+
+    def last_hidden_state(self) -> np.ndarray:
+        """What the model's last layer held where it answered last: the input of its output layer.
+
+        Returns:
+            float32 (hidden_size,), after the final normalisation. Behind a question it is a summary
+            of the text in the question's light, at no further cost.
+
+        Raises:
+            EngineError: The engine was opened without ``hidden_states``, or has decoded nothing.
+        """
+        row = self._api.llama_get_embeddings_ith(self._context, -1) if self.hidden_size else None
+        if not row:
+            raise EngineError(f"{self.file.path}: no hidden state was kept; ask for hidden_states")
+        return np.ctypeslib.as_array(row, shape=(self.hidden_size,)).astype(np.float32, copy=True)
 
     def _decode(self, tokens: Sequence[int]) -> None:
         assert self._context, "the engine is closed"

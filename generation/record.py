@@ -17,20 +17,52 @@ from jsonschema import Draft202012Validator
 from ..au_mapping import AUMapping
 from ..errors import ActionUnitError
 
-_SCHEMA_FILE = "record-v1.schema.json"
+_SCHEMA_FILE = "record-v2.schema.json"
 
 
 class AnnotationRecord(TypedDict):
-    """One annotated transcript: t, e, d, the action units, and where each of them came from."""
+    """One annotated transcript: t, e, d, the action units, and where each of them came from.
+
+    Attributes:
+        id: 16 hexadecimal digits, see ``transcript_id``.
+        transcript: t.
+        emotions: e, one to five GoEmotions names, best first.
+        emotions_from: ``human`` where the corpus' own tags were used, else ``model``.
+        strength: How strongly the emotion is felt, in [0, 1], to four decimals; None where nobody
+            said.
+        strength_from: ``human``, ``model`` or ``none``.
+        description: d.
+        action_units: Parts of the face that move, ``AU12B``; see au_mapping.
+        human_emotions: The corpus' own tags; empty where it has none.
+        human_strength: The corpus' own rating in [0, 1], or None.
+        model_emotions: What the tagger said, whether it was used or not.
+        model_strength: What it said of the strength, or None.
+        source: Corpus.
+        source_id: The corpus' own id of the row.
+        annotator: Model file and the start of its hash.
+        tagger: What turned the model's answers into tags: ``llm`` or ``head-v1@hash``.
+        strategy: ``score`` or ``generate``.
+        prompt_version: Prompt file.
+        mapping_version: Table of action units.
+        seed: Seed of the run.
+    """
 
     id: str
     transcript: str
     emotions: list[str]
+    emotions_from: str
+    strength: float | None
+    strength_from: str
     description: str
     action_units: list[str]
+    human_emotions: list[str]
+    human_strength: float | None
+    model_emotions: list[str]
+    model_strength: float | None
     source: str
     source_id: str
     annotator: str
+    tagger: str
     strategy: str
     prompt_version: str
     mapping_version: str
@@ -64,7 +96,8 @@ def record_fault(
     if error is not None:
         field = "/".join(str(part) for part in error.absolute_path) or "record"
         return f"schema: {field}: {error.message[:160]}"
-    unknown = [tag for tag in record["emotions"] if tag not in labels]
+    tags = (*record["emotions"], *record["human_emotions"], *record["model_emotions"])
+    unknown = [tag for tag in tags if tag not in labels]
     if unknown:
         return f"unknown_emotion: {unknown[0][:40]}"
     if record["mapping_version"] != mapping.version:

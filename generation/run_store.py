@@ -4,7 +4,7 @@
     RUN/calibration.json         the answer prior that the score strategy subtracts
     RUN/parts/part-00000.jsonl   accepted records, one {"crc32": ..., "entry": {...}} per line
     RUN/rejects.jsonl            transcripts set aside, with the reason, in the same envelope
-    RUN/stats.json               counts of the finished run
+    RUN/stats.json               counts and part checksums of the finished run
 
 Every line carries the CRC-32 of its entry. Opening a run reads all lines back; a line that a kill
 cut short or that a disk damaged is taken out, and its transcript is simply annotated again. The set
@@ -14,6 +14,7 @@ of finished ids decides what is left to do, so nothing is lost and nothing is wr
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import zlib
@@ -25,7 +26,8 @@ from typing import IO, Any, Self
 
 from ..errors import RunError
 
-FORMAT = 1
+# 2: the record says whose word its tags and its strength are.
+FORMAT = 2
 MANIFEST = "manifest.json"
 STATISTICS = "stats.json"
 REJECTS = "rejects.jsonl"
@@ -125,12 +127,43 @@ def read_run_statistics(run: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error}); annotate again to remake it") from None
-    missing = {"accepted", "rejected", "corpora", "agreement"}
+    missing = {"accepted", "rejected", "corpora", "agreement", "parts"}
     if isinstance(statistics, dict):
         missing -= statistics.keys()
     if missing:
         raise RunError(f"{path}: no field {min(missing)!r}; annotate again to remake it")
     return statistics
+
+
+def finished_ids(run: Path) -> set[str]:
+    """Ids that a run need not do again, read without opening it for writing; empty if none."""
+    paths = [*part_files(run), run / REJECTS]
+    return {entry["id"] for path in paths if path.exists() for entry in _read_entries(path)[0]}
+
+
+def part_checksums(run: Path) -> dict[str, dict[str, Any]]:
+    """Per record file its ``bytes`` and ``sha256`` (hex): what a finished run must still hold."""
+    checksums = {}
+    for path in part_files(run):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        checksums[path.name] = {"bytes": path.stat().st_size, "sha256": digest}
+    return checksums
+
+
+def check_parts(run: Path) -> None:
+    """Compare the record files of a finished run with the checksums in its statistics.
+
+    Raises:
+        RunError: The run is unfinished, or a file was changed, lost or added since.
+    """
+    expected, found = read_run_statistics(run)["parts"], part_checksums(run)
+    for name in sorted({*expected, *found}):
+        if expected.get(name) != found.get(name):
+            raise RunError(
+                f"{run / PARTS / name}: not as the run left it (its checksum is in {STATISTICS}); "
+                "finish the run with the same 'countenance annotate'"
+            )
 
 
 def part_files(run: Path) -> list[Path]:

@@ -7,11 +7,13 @@ weak words gives the strength. ``calibration.py`` turns both into tags and a str
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from queue import SimpleQueue
 
 import numpy as np
@@ -35,8 +37,6 @@ class ScorePrompt:
         prefix: Text before the transcript; decoded once.
         stem: Text after the transcript, up to the answer.
         answers: Emotion tag to the answer's text, with its leading space.
-        offsets: Tag to what is added to its standardised evidence. Neutral has one: the calibration
-            sample is balanced over the tags, and real transcripts are neutral far more often.
         strong: Answers that speak for a strong emotion.
         weak: Answers that speak for a weak one.
     """
@@ -45,12 +45,11 @@ class ScorePrompt:
     prefix: str
     stem: str
     answers: dict[str, str]
-    offsets: dict[str, float]
     strong: tuple[str, ...]
     weak: tuple[str, ...]
 
     @classmethod
-    def load(cls, version: str = "score-v1") -> ScorePrompt:
+    def load(cls, version: str = "score-v2") -> ScorePrompt:
         """Read and check a packaged prompt.
 
         Raises:
@@ -62,20 +61,20 @@ class ScorePrompt:
             prefix=data["prefix"],
             stem=data["stem"],
             answers=dict(data["answers"]),
-            offsets=dict(data["offsets"]),
             strong=data["intensity"]["strong"],
             weak=data["intensity"]["weak"],
         )
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the model is asked, for caches of its answers."""
+        asked = asdict(self)
+        del asked["version"]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     @property
     def tags(self) -> tuple[str, ...]:
         """The emotion tags, in the order of ``Reading.tag_scores``."""
         return tuple(self.answers)
-
-    @property
-    def tag_offsets(self) -> tuple[float, ...]:
-        """``offsets`` in the order of ``tags``, 0 where there is none."""
-        return tuple(self.offsets.get(tag, 0.0) for tag in self.answers)
 
 
 @dataclass(frozen=True)
@@ -85,10 +84,13 @@ class Reading:
     Attributes:
         tag_scores: float64 (n_tags,), log-probability of each tag's first answer token.
         strength_score: Mean log-probability of the strong answers less that of the weak ones.
+        hidden_state: float32 (hidden_size,), the model's last layer where it answered; empty where
+            the engine keeps none.
     """
 
     tag_scores: np.ndarray
     strength_score: float
+    hidden_state: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 class Scorer:
@@ -132,7 +134,13 @@ class Scorer:
         return Reading(
             tag_scores=answer[self._tag_tokens],
             strength_score=float(answer[self._strong].mean() - answer[self._weak].mean()),
+            hidden_state=self._hidden_state(),
         )
+
+    def _hidden_state(self) -> np.ndarray:
+        if not self.engine.hidden_size:
+            return np.zeros(0, np.float32)
+        return self.engine.last_hidden_state()
 
 
 @contextmanager
@@ -144,7 +152,9 @@ def open_scorers(
         weights = LlamaWeights(model, gpu_layers=gpu_layers)
         stack.callback(weights.close)
         engines = [
-            stack.enter_context(LlamaEngine(weights, context_tokens=CONTEXT_TOKENS))
+            stack.enter_context(
+                LlamaEngine(weights, context_tokens=CONTEXT_TOKENS, hidden_states=True)
+            )
             for _ in range(workers)
         ]
         yield [Scorer(engine, prompt) for engine in engines]

@@ -15,9 +15,10 @@ from countenance.errors import CorpusError, EngineError, RunError
 from countenance.generation import (
     AnnotationConfig,
     CorpusSpec,
-    Transcript,
+    LabelUse,
     annotate,
     emotion_names,
+    estimate,
     read_corpora,
     read_manifest,
     read_records,
@@ -26,7 +27,7 @@ from countenance.generation import (
     scoring,
     transcript_id,
 )
-from countenance.generation.agreement import tag_agreement
+from countenance.generation.agreement import agreement
 from countenance.generation.run_store import part_files
 from countenance.generation.transcripts import normalise
 
@@ -61,11 +62,56 @@ def test_provenance_names_what_decided_the_records(sample_run):
     )
 
 
-def test_agreement_with_the_writers_tags_is_better_than_chance(sample_run):
+def test_the_models_word_is_better_than_chance(sample_run):
     transcripts = read_corpora(SAMPLES, limit=60).transcripts
-    figures = tag_agreement(read_records(sample_run), transcripts)["samples"]
+    figures = agreement(read_records(sample_run), transcripts)["samples/all"]
     assert figures["items"] == 60
     assert figures["first_tag_percent"] > 10  # a guess among 28 would hit about 4 %
+
+
+def test_human_tags_are_used_and_the_models_stand_beside_them(sample_run):
+    human = {transcript_id(t): t.labels for t in read_corpora(SAMPLES, limit=60).transcripts}
+    for record in read_records(sample_run):
+        assert record["emotions_from"] == record["strength_from"] == "human"
+        assert set(record["emotions"]) == set(record["human_emotions"]) == set(human[record["id"]])
+        assert record["model_emotions"]
+        assert 0 <= record["model_strength"] <= 1
+
+
+def test_compared_and_ignored_labels_change_nothing_in_what_the_model_says(sample_run, tmp_path):
+    used = {record["id"]: record for record in read_records(sample_run)}
+    annotate(config(tmp_path / "compare", labels=LabelUse.compare, limit=12))
+    annotate(config(tmp_path / "ignore", labels=LabelUse.ignore, limit=12))
+    compared, ignored = (list(read_records(tmp_path / name)) for name in ("compare", "ignore"))
+    kept_apart = ("human_emotions", "human_strength")
+    for record, other in zip(compared, ignored, strict=True):
+        assert (
+            record["emotions"] == record["model_emotions"] == used[record["id"]]["model_emotions"]
+        )
+        assert record["human_emotions"] == used[record["id"]]["human_emotions"]
+        assert other == {**record, "human_emotions": [], "human_strength": None}
+        assert all(other[field] in ([], None) for field in kept_apart)
+
+
+def test_the_tagger_can_be_the_llm_alone(sample_run, tmp_path):
+    annotate(config(tmp_path / "llm", tagger="llm", limit=12))
+    identity = read_manifest(tmp_path / "llm")["identity"]
+    assert (identity["tagger"], identity["tagging_table"]) == ("llm", "tagging-v1")
+    headed = {record["id"]: record for record in read_records(sample_run)}
+    records = list(read_records(tmp_path / "llm"))
+    assert {record["tagger"] for record in records} == {"llm"}
+    assert any(r["model_emotions"] != headed[r["id"]]["model_emotions"] for r in records)
+    assert all(r["tagger"].startswith("head-v1@") for r in headed.values())
+
+
+def test_an_estimate_says_how_long_it_will_take_and_writes_nothing(sample_run, tmp_path):
+    expected = estimate(config(tmp_path / "run", limit=40))
+    assert (expected["transcripts"], expected["finished"], expected["left"]) == (40, 0, 40)
+    assert expected["sampled"] == 40
+    assert expected["seconds"] == pytest.approx(40 / expected["items_per_second"], abs=1)
+    assert list(tmp_path.iterdir()) == []
+    done = estimate(config(sample_run))
+    assert (done["finished"], done["left"], done["seconds"]) == (60, 0, 0)
 
 
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(sample_run, tmp_path):
@@ -190,6 +236,10 @@ def test_bad_input_leaves_no_folder_behind(tmp_path):
         annotate(config(run, model=str(tmp_path / "missing.gguf")))
     with pytest.raises(RunError, match="workers: expected 1 or more, found 0"):
         config(run, workers=0)
+    with pytest.raises(RunError, match="strategy: expected score or generate, found 'guess'"):
+        config(run, strategy="guess")
+    with pytest.raises(RunError, match="tagger: only the strategy 'score' has one"):
+        config(run, strategy="generate", tagger="head")
     with pytest.raises(RunError, match="seed: expected 0 to 4294967295, found -1"):
         config(run, seed=-1)
     assert not run.exists()
@@ -201,22 +251,6 @@ def test_a_run_is_not_continued_with_another_seed(tmp_path):
         annotate(config(tmp_path / "run", limit=2, seed=9))
 
 
-def test_agreement_counts_only_items_with_human_tags():
-    tagged = [
-        Transcript("one two", "a", "1", ("joy", "love")),
-        Transcript("three", "a", "2", ("fear",)),
-    ]
-    bare = Transcript("four", "b", "3")
-    records = [
-        {"id": transcript_id(tagged[0]), "source": "a", "emotions": ["anger", "love"]},
-        {"id": transcript_id(tagged[1]), "source": "a", "emotions": ["fear"]},
-        {"id": transcript_id(bare), "source": "b", "emotions": ["joy"]},
-    ]
-    assert tag_agreement(records, [*tagged, bare]) == {
-        "a": {"items": 2, "first_tag_percent": 50.0, "any_tag_percent": 100.0}
-    }
-
-
 def test_a_slice_of_real_corpora_is_annotated(corpora_folder, tmp_path):
     specs = tuple(
         CorpusSpec(name, corpora_folder / name)
@@ -224,4 +258,8 @@ def test_a_slice_of_real_corpora_is_annotated(corpora_folder, tmp_path):
     )
     statistics = annotate(config(tmp_path / "run", corpora=specs, limit=30))
     assert statistics["accepted"] == 30
-    assert set(statistics["agreement"]) == {"go_emotions", "tweet_intensity", "isear"}
+    assert {name.split("/")[0] for name in statistics["agreement"]} == {
+        "go_emotions",
+        "tweet_intensity",
+        "isear",
+    }

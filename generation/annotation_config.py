@@ -1,0 +1,121 @@
+"""What to annotate and how: the settings of ``countenance annotate``, checked, and opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..au_mapping import AUMapping
+from ..errors import RunError
+from .corpora import CorpusSpec
+from .generate_sampling import GenerateSettings
+from .generate_strategy import open_generate_strategy
+from .labels import LabelUse
+from .model_files import PACKAGED, GgufModel
+from .score_strategy import open_score_strategy
+from .strategy import Strategy
+
+SCORE = "score"
+GENERATE = "generate"
+MAX_SEED = 2**32 - 1
+_PROMPTS = {SCORE: "score-v2", GENERATE: "generate-v1"}
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use; Linux knows what a scheduler has taken away."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class AnnotationConfig:
+    """What to annotate, with what, and where to.
+
+    Attributes:
+        corpora: Where the transcripts come from; several add up.
+        out: The run folder; an unfinished run with the same settings is continued.
+        model: ``packaged`` or the path of a GGUF file.
+        strategy: ``score`` or ``generate``; empty takes ``score`` for the packaged model, whose
+            free text is poor, and ``generate`` for any other.
+        labels: What human labels are used for.
+        tagger: For ``score``: ``llm``, ``head`` or a head's folder; None takes the packaged head
+            where it was fitted on this model and prompt.
+        limit: Most transcripts to take; None takes all.
+        seed: Decides all that is drawn, item by item; 0 to 2**32 - 1.
+        workers: CPU threads: engines side by side for ``score``, threads of one for ``generate``.
+        gpu_layers: Model layers to offload, where llama.cpp was built for a GPU.
+        prompt_version: Packaged prompt; empty takes the strategy's first.
+        mapping_version: Table of action units that the records may use.
+        generation: Sampling, limits and slots of ``generate``.
+    """
+
+    corpora: tuple[CorpusSpec, ...]
+    out: Path
+    model: str = PACKAGED
+    strategy: str = ""
+    labels: LabelUse = LabelUse.use
+    tagger: str | None = None
+    limit: int | None = None
+    seed: int = 0
+    workers: int = field(default_factory=usable_cores)
+    gpu_layers: int = 0
+    prompt_version: str = ""
+    mapping_version: str = "v1"
+    generation: GenerateSettings = field(default_factory=GenerateSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= MAX_SEED:
+            raise RunError(f"seed: expected 0 to {MAX_SEED}, found {self.seed}")
+        if self.workers < 1:
+            raise RunError(f"workers: expected 1 or more, found {self.workers}")
+        strategy = self.strategy or (SCORE if self.model == PACKAGED else GENERATE)
+        if strategy not in _PROMPTS:
+            raise RunError(f"strategy: expected {' or '.join(_PROMPTS)}, found {strategy!r}")
+        if strategy == GENERATE and self.tagger is not None:
+            raise RunError("tagger: only the strategy 'score' has one; leave it out")
+        object.__setattr__(self, "strategy", strategy)
+        object.__setattr__(self, "prompt_version", self.prompt_version or _PROMPTS[strategy])
+
+
+@contextmanager
+def open_strategy(
+    config: AnnotationConfig,
+    model: GgufModel,
+    mapping: AUMapping,
+    *,
+    show_progress: bool = False,
+) -> Iterator[Strategy]:
+    """Load the model and make it ready to annotate.
+
+    Raises:
+        EngineError: The model cannot be loaded or does not fit the prompt or the head.
+        TableError: Unknown prompt or head.
+    """
+    if config.strategy == SCORE:
+        with open_score_strategy(
+            model,
+            prompt_version=config.prompt_version,
+            tagger=config.tagger,
+            labels=config.labels,
+            seed=config.seed,
+            workers=config.workers,
+            gpu_layers=config.gpu_layers,
+            show_progress=show_progress,
+        ) as strategy:
+            yield strategy
+    else:
+        with open_generate_strategy(
+            model,
+            mapping,
+            prompt_version=config.prompt_version,
+            settings=config.generation,
+            labels=config.labels,
+            seed=config.seed,
+            threads=config.workers,
+            gpu_layers=config.gpu_layers,
+        ) as written:
+            yield written

@@ -1,0 +1,110 @@
+"""The ``score`` strategy: closed questions to the LLM, then seeded composition from tables.
+
+transcript ─► reading ─► tagger: tags, strength ─► action units ─► description
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..errors import CountenanceError
+from .action_unit_draw import draw_action_units
+from .calibration import calibrate
+from .description import compose_description
+from .emotion_table import EMOTION_TABLE
+from .labels import LabelUse, human_emotions, settle_feeling
+from .model_files import GgufModel
+from .phrases import PHRASES_TABLE
+from .scoring import Reading, ScorePrompt, Scorer, open_scorers, read_in_order
+from .strategy import Face
+from .tagging import Tagger, open_tagger
+from .transcripts import Transcript, transcript_id
+
+TOO_LONG = "too_many_tokens"
+
+
+class ScoreStrategy:
+    """Closed questions and seeded composition.
+
+    Args:
+        scorers: Engines that read side by side.
+        tagger: Turns a reading into tags and a strength.
+        labels: What human labels are used for.
+        seed: Run seed; each item draws from its own generator, seeded with this and its id.
+    """
+
+    def __init__(
+        self, scorers: Sequence[Scorer], tagger: Tagger, labels: LabelUse, seed: int
+    ) -> None:
+        self._scorers = scorers
+        self._tagger = tagger
+        self._labels = labels
+        self._seed = seed
+        self.tagger = tagger.name
+        self.fitted_on = tagger.fitted_on
+        self.documents = {"calibration.json": tagger.calibration.as_dict()}
+        self.identity = {
+            "engine": scorers[0].engine.build,
+            "emotion_table": EMOTION_TABLE,
+            "phrase_table": PHRASES_TABLE,
+            "calibration_sha256": tagger.calibration.digest(),
+            **tagger.identity,
+        }
+
+    def faces(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Transcript, Face | str]]:
+        """Read on all engines, compose in the given order."""
+        for transcript, reading in read_in_order(self._scorers, transcripts):
+            if reading is None:
+                yield transcript, TOO_LONG
+                continue
+            try:
+                yield transcript, self.compose(transcript, reading)
+            except CountenanceError as error:
+                yield transcript, f"composition: {error}"
+
+    def compose(self, transcript: Transcript, reading: Reading) -> Face:
+        """Compose the face of one transcript from the model's answers about it.
+
+        Raises:
+            CountenanceError: The tables cannot say anything about these emotions.
+        """
+        said = self._tagger.say(reading)
+        human = human_emotions(transcript, self._labels)
+        strength = self._tagger.strength(reading, human)
+        feeling = settle_feeling(transcript, self._labels, said, self._tagger.tags, strength)
+        draws = np.random.default_rng([self._seed, int(transcript_id(transcript), 16)])
+        assert feeling.strength is not None
+        units = draw_action_units(feeling.emotions, feeling.strength, draws)
+        return Face(
+            feeling=feeling,
+            said=said,
+            description=compose_description(units, list(feeling.emotions), draws),
+            action_units=[str(unit) for unit in units],
+        )
+
+
+@contextmanager
+def open_score_strategy(
+    model: GgufModel,
+    *,
+    prompt_version: str,
+    tagger: str | None,
+    labels: LabelUse,
+    seed: int,
+    workers: int,
+    gpu_layers: int = 0,
+    show_progress: bool = False,
+) -> Iterator[ScoreStrategy]:
+    """Load the model, calibrate it, and open the tagger.
+
+    Raises:
+        EngineError: The model cannot be loaded, or the head was fitted on another one.
+        TableError: Unknown prompt or head.
+    """
+    prompt = ScorePrompt.load(prompt_version)
+    with open_scorers(model, prompt, workers, gpu_layers) as scorers:
+        calibration = calibrate(scorers, model, show_progress=show_progress)
+        yield ScoreStrategy(scorers, open_tagger(tagger, model, prompt, calibration), labels, seed)

@@ -1,0 +1,47 @@
+"""What every way to annotate gives, and what it must say of itself: ``score`` and ``generate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .labels import Feeling, ModelTags
+from .transcripts import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What an annotator makes of one transcript.
+
+    Attributes:
+        feeling: Emotions and strength, and on whose word.
+        said: What the model said of them, used or not; None where it was not asked.
+        description: d.
+        action_units: FACS action units.
+    """
+
+    feeling: Feeling
+    said: ModelTags | None
+    description: str
+    action_units: list[str]
+
+
+class Strategy(Protocol):
+    """A way to annotate, opened with its model.
+
+    Attributes:
+        identity: Everything of its own that decides what a record says; goes into the manifest.
+        tagger: Name of what gives the tags, written into every record.
+        fitted_on: Corpus splits (``go_emotions/train``) that the tagger was fitted on.
+        documents: File name to JSON value, kept beside the run (the calibration).
+    """
+
+    identity: Mapping[str, Any]
+    tagger: str
+    fitted_on: frozenset[str]
+    documents: Mapping[str, Any]
+
+    def faces(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Transcript, Face | str]]:
+        """Annotate in the given order; a string in the place of a face is the reason why none."""
+        ...
