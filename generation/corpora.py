@@ -7,15 +7,16 @@ reading.counts           # per source: read == kept + sum of dropped by reason
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import CorpusError
-from .corpora_collector import Collector, CorpusCounts, DroppedRow, Origin
+from .corpora_collector import Collector, CorpusCounts, DroppedRow, Origin, as_utf8
 from .corpora_formats import read_csv, read_jsonl, read_parquet_rows, read_text, read_tsv
+from .corpora_hub import HubDataset, parse_hub_name, read_hub_rows
 from .corpora_known import (
     read_go_emotions,
     read_isear,
@@ -29,6 +30,7 @@ from .transcripts import LengthLimits, Transcript
 
 DEFAULT_MIN_WORDS = 3
 DEFAULT_MAX_CHARACTERS = 300
+HUB = "hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +39,35 @@ class CorpusSpec:
 
     Attributes:
         name: A known corpus (``go_emotions``, ``tweet_intensity``, ``isear``, ``meld``,
-            ``samples``) or a format (``csv``, ``tsv``, ``jsonl``, ``parquet``, ``text``).
-        path: A file, or for a known corpus its folder; None only for the packaged ``samples``.
+            ``samples``), a format (``csv``, ``tsv``, ``jsonl``, ``parquet``, ``text``) or ``hub``.
+        path: A file, or for a known corpus its folder; None for the packaged ``samples`` and for
+            what comes from the Hub.
         text_column: The column with the text; for the formats with columns.
+        hub: The dataset to read from the Hub, in the place of ``path``.
 
     Raises:
-        CorpusError: The name is unknown or the path is missing.
+        CorpusError: The name is unknown, the path is missing, or there are path and dataset.
     """
 
     name: str
     path: Path | None = None
     text_column: str = "text"
+    hub: HubDataset | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in (*known_corpora(), *FORMATS):
+        if self.name not in (*known_corpora(), *FORMATS, HUB):
             raise CorpusError(
-                f"unknown corpus {self.name!r}: expected a corpus ({', '.join(known_corpora())}) "
-                f"or a format ({', '.join(FORMATS)})"
+                f"unknown corpus {self.name!r}: expected a corpus ({', '.join(known_corpora())}), "
+                f"a format ({', '.join(FORMATS)}) or hub:OWNER/NAME"
             )
-        if self.path is None:
+        if self.hub is not None:
+            if self.path is not None:
+                raise CorpusError(
+                    f"corpus {self.name!r}: expected a path or a Hub dataset, found both"
+                )
+        elif self.name == HUB:
+            raise CorpusError("corpus 'hub': no dataset: write hub:OWNER/NAME")
+        elif self.path is None:
             if self.name != "samples":
                 raise CorpusError(f"corpus {self.name!r}: no path: write {self.name}=PATH")
             object.__setattr__(self, "path", SAMPLES)
@@ -65,12 +77,18 @@ class CorpusSpec:
     @property
     def source(self) -> str:
         """The ``source`` of its transcripts: the corpus' name; a format also names its file."""
-        assert self.path is not None
+        if self.hub is not None and self.name == HUB:
+            folder = Path(self.hub.dataset)
+            return f"{HUB}:{as_utf8(folder.name if folder.is_absolute() else self.hub.dataset)}"
         if self.name not in FORMATS:
             return self.name
-        # A file name need not be UTF-8; a source must be, to be hashed and written.
-        file_name = self.path.name.encode("utf-8", "replace").decode("utf-8")
-        return f"{self.name}:{file_name}"
+        assert self.path is not None
+        return f"{self.name}:{as_utf8(self.path.name)}"
+
+    @property
+    def place(self) -> Path:
+        """Where it is read from, for messages: a path, or the Hub dataset's name."""
+        return Path(self.hub.dataset) if self.hub is not None else self.path or SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +108,29 @@ class CorpusReading:
         return {source: counts.as_dict() for source, counts in self.counts.items()}
 
 
-def parse_corpus_option(option: str, *, text_column: str = "text") -> CorpusSpec:
-    """Parse ``NAME=PATH``; ``samples`` needs no path.
+def parse_corpus_option(
+    option: str, *, text_column: str = "text", label_column: str | None = None
+) -> CorpusSpec:
+    """Parse one ``--corpus`` option.
+
+    It is ``NAME=PATH``, ``NAME=hub[@REVISION]`` for a corpus whose dataset on the Hub is known, or
+    ``hub:OWNER/NAME[:CONFIGURATION][@REVISION]``. ``samples`` needs no path; a file that is called
+    ``hub`` is written ``./hub``.
+
+    Args:
+        option: What stands after ``--corpus``.
+        text_column: The column with the text, for formats with columns and ``hub:``.
+        label_column: The column with tags, for ``hub:``; None reads no tags.
 
     Raises:
-        CorpusError: No ``=``, an empty path, or an unknown name.
+        CorpusError: No ``=``, an empty path, an unknown name, or a corpus that the Hub lacks.
     """
+    option = option.strip()
+    if option.startswith(f"{HUB}:"):
+        wanted = parse_hub_name(
+            option.removeprefix(f"{HUB}:"), text_column=text_column, label_column=label_column
+        )
+        return CorpusSpec(HUB, hub=wanted)
     name, equals, path = option.partition("=")
     name = name.strip()
     if name == "samples" and not equals:
@@ -105,7 +140,30 @@ def parse_corpus_option(option: str, *, text_column: str = "text") -> CorpusSpec
         raise CorpusError(f"corpus {option!r}: expected NAME=PATH, with NAME one of {names}")
     if not path.strip():
         raise CorpusError(f"corpus {option!r}: the path after '=' is empty")
+    place, _, revision = path.strip().partition("@")
+    if place == HUB and name in known_corpora():
+        return CorpusSpec(name, hub=hub_dataset(name, revision or None))
     return CorpusSpec(name, Path(path.strip()), text_column)
+
+
+def hub_dataset(name: str, revision: str | None = None) -> HubDataset:
+    """Return the dataset on the Hub that publishes the rows of a known corpus.
+
+    Args:
+        name: A known corpus.
+        revision: Branch, tag or commit; None for the newest.
+
+    Raises:
+        CorpusError: None is known for it.
+    """
+    known = describe_corpus(name).hub
+    if known is None:
+        on_hub = ", ".join(one for one in known_corpora() if describe_corpus(one).hub is not None)
+        raise CorpusError(
+            f"corpus {name!r}: no dataset on the Hub is known to hold its rows (only for: "
+            f"{on_hub}): download it and write {name}=PATH, or name one with hub:OWNER/NAME"
+        )
+    return replace(known, revision=revision)
 
 
 def read_corpora(
@@ -117,10 +175,12 @@ def read_corpora(
     max_characters: int = DEFAULT_MAX_CHARACTERS,
     on_drop: Callable[[DroppedRow], None] | None = None,
 ) -> CorpusReading:
-    """Read, clean and deduplicate corpora.
+    """Read, clean and deduplicate corpora, and set aside what is not English.
 
     Files are streamed; memory grows only with what is kept. Of several equal transcripts (see
-    ``normalise``) the first is kept, with the tags of all and the highest intensity.
+    ``normalise``) or near-duplicates (see ``near_duplicates``) the first in reading order is kept,
+    with the tags of all and the highest intensity. The corpora are read in turns, one transcript
+    each, so that a larger limit only adds to what a smaller one gives.
 
     Args:
         specs: The corpora, in the order in which their transcripts shall come.
@@ -137,23 +197,14 @@ def read_corpora(
             without rows, or left without a single usable row.
     """
     _check_arguments(specs, limit, seed, min_words, max_characters)
-    origins = [Origin(spec.source, spec.path or SAMPLES) for spec in specs]
+    origins = [Origin(spec.source, spec.place) for spec in specs]
     collector = Collector(origins, LengthLimits(min_words, max_characters), on_drop)
     with ExitStack() as stack:
         streams = [
             stack.enter_context(closing(_rows(spec, files)))
             for spec, files in zip(specs, [corpus_files(spec) for spec in specs], strict=True)
         ]
-        if limit is None or seed is not None:
-            for index, stream in enumerate(streams):
-                collector.fill(index, stream, None)
-        else:
-            for index, stream in enumerate(streams):
-                share = limit // len(specs) + (index < limit % len(specs))
-                collector.fill(index, stream, share)
-            for index, stream in enumerate(streams):
-                missing = limit - sum(map(len, collector.kept))
-                collector.fill(index, stream, len(collector.kept[index]) + missing)
+        collector.fill(streams, limit if seed is None else None)
     if limit is not None and seed is not None:
         collector.sample(limit, np.random.default_rng([seed, limit]))
     transcripts = [transcript for kept in collector.kept for transcript in kept]
@@ -161,11 +212,13 @@ def read_corpora(
 
 
 def corpus_files(spec: CorpusSpec) -> list[Path]:
-    """Return the files of a corpus, sorted by name.
+    """Return the files of a corpus, sorted by name; none for what comes from the Hub.
 
     Raises:
         CorpusError: The path is missing, or a folder without the corpus' files.
     """
+    if spec.hub is not None:
+        return []
     path = spec.path
     assert path is not None
     if path.is_file():
@@ -189,6 +242,9 @@ def corpus_files(spec: CorpusSpec) -> list[Path]:
 
 
 def _rows(spec: CorpusSpec, files: list[Path]) -> Generator[tuple[Path, CorpusRow], None, None]:
+    if spec.hub is not None:
+        yield from read_hub_rows(spec.name, spec.hub)
+        return
     read = _reader_of(spec)
     for file in files:
         empty = True

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..errors import CorpusError
 from .corpora_rows import CorpusRow
+from .language_check import is_foreign
+from .near_duplicates import NearDuplicates
 from .transcripts import DropReason, LengthLimits, Transcript, normalise, prepare_text
 
 
@@ -76,24 +78,23 @@ class Collector:
         self._counts = [CorpusCounts() for _ in origins]
         self._limits = limits
         self._on_drop = on_drop
-        self._places: dict[bytes, tuple[int, int]] = {}
+        self._exact: dict[bytes, int] = {}
+        self._near = NearDuplicates()
+        self._places: list[tuple[int, int]] = []
 
-    def fill(
-        self, index: int, stream: Iterator[tuple[Path, CorpusRow]], target: int | None
-    ) -> None:
-        """Read on in one corpus until it has ``target`` transcripts or ends."""
-        while target is None or len(self.kept[index]) < target:
-            found = next(stream, None)
-            if found is None:
-                self._check_not_barren(index)
-                return
-            file, row = found
-            self._counts[index].read += 1
-            reason = self._take(index, row)
-            if reason is not None:
-                self._counts[index].dropped[reason.value] += 1
-                if self._on_drop is not None:
-                    self._on_drop(DroppedRow(self._origins[index].source, file, row.row, reason))
+    def fill(self, streams: Sequence[Iterator[tuple[Path, CorpusRow]]], target: int | None) -> None:
+        """Read until there are ``target`` transcripts or all corpora end.
+
+        The corpora take turns, one transcript each; one that ended is left out. So a larger target
+        only goes on where a smaller one stopped, and each corpus gives the same number.
+        """
+        reading = list(range(len(streams)))
+        while reading:
+            for index in list(reading):
+                if target is not None and len(self._places) >= target:
+                    return
+                if not self._keep_next(index, streams[index]):
+                    reading.remove(index)
 
     def sample(self, size: int, rng: np.random.Generator) -> None:
         """Keep ``size`` transcripts drawn evenly from the corpora; the rest is not sampled."""
@@ -115,34 +116,66 @@ class Collector:
             entry.dropped.update(counts.dropped)
         return total
 
-    def _take(self, index: int, row: CorpusRow) -> DropReason | None:
+    def _keep_next(self, index: int, stream: Iterator[tuple[Path, CorpusRow]]) -> bool:
+        """Read on in one corpus until it has one more transcript; False when it ends."""
+        for file, row in stream:
+            self._counts[index].read += 1
+            reason = self._take(index, file, row)
+            if reason is None:
+                return True
+            self._counts[index].dropped[reason.value] += 1
+            if self._on_drop is not None:
+                self._on_drop(DroppedRow(self._origins[index].source, file, row.row, reason))
+        self._check_not_barren(index)
+        return False
+
+    def _take(self, index: int, file: Path, row: CorpusRow) -> DropReason | None:
         if row.reason is not None:
             return row.reason
         text = prepare_text(row.text, self._limits)
         if isinstance(text, DropReason):
             return text
         key = blake2b(normalise(text).encode("utf-8"), digest_size=16).digest()
-        place = self._places.get(key)
-        if place is not None:
-            first = self.kept[place[0]][place[1]]
-            self.kept[place[0]][place[1]] = _united(first, row)
+        number = self._exact.get(key)
+        if number is not None:
+            self._unite(number, row)
             return DropReason.DUPLICATE
-        self._places[key] = (index, len(self.kept[index]))
+        if is_foreign(text):
+            return DropReason.FOREIGN_LANGUAGE
+        number = self._near.find_or_add(text)
+        if number is not None:
+            self._exact[key] = number
+            self._unite(number, row)
+            return DropReason.NEAR_DUPLICATE
+        self._exact[key] = len(self._places)
+        self._places.append((index, len(self.kept[index])))
+        source = self._origins[index].source
+        part = as_utf8(file.stem)
         self.kept[index].append(
-            Transcript(text, self._origins[index].source, row.source_id, row.labels, row.intensity)
+            Transcript(text, source, row.source_id, row.labels, row.intensity, part)
         )
         return None
+
+    def _unite(self, number: int, row: CorpusRow) -> None:
+        corpus, place = self._places[number]
+        self.kept[corpus][place] = _united(self.kept[corpus][place], row)
 
     def _check_not_barren(self, index: int) -> None:
         counts, origin = self._counts[index], self._origins[index]
         # Copies of another corpus are no fault of this one.
-        if self.kept[index] or counts.dropped[DropReason.DUPLICATE.value]:
+        copies = counts.dropped[DropReason.DUPLICATE] + counts.dropped[DropReason.NEAR_DUPLICATE]
+        if self.kept[index] or copies:
             return
         lost = ", ".join(f"{reason} {number}" for reason, number in counts.dropped.most_common())
         raise CorpusError(
             f"corpus {origin.source!r}: {origin.path}: none of {counts.read} rows is usable "
             f"({lost}): check the column, the length limits and the encoding (UTF-8)"
         )
+
+
+def as_utf8(name: str) -> str:
+    """Return a file's name as text that can be hashed and written: it need not be UTF-8."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _united(first: Transcript, row: CorpusRow) -> Transcript:

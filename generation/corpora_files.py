@@ -69,6 +69,14 @@ def decode_utf8_or_latin1(line: bytes) -> str:
         return line.decode("latin-1")
 
 
+def decode_utf8_or_cp1252(line: bytes) -> str:
+    """Decode UTF-8, or Windows-1252 (0x92 is an apostrophe) where the line is not valid UTF-8."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="surrogateescape")
+
+
 @contextmanager
 def reported_as_corpus_error(path: Path) -> Iterator[None]:
     """Turn what the operating system says about a file into a ``CorpusError`` that names it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import CorpusError
 from .corpora_files import (
     Record,
+    decode_utf8_or_cp1252,
     decode_utf8_or_latin1,
     read_delimited,
     read_tab_separated,
@@ -87,9 +88,9 @@ def read_isear(path: Path) -> Iterator[CorpusRow]:
 
 
 def read_meld(path: Path) -> Iterator[CorpusRow]:
-    """Read one MELD file; the id is ``<split>_<dialogue>_<utterance>``."""
+    """Read one MELD file (UTF-8 or Windows-1252); the id is ``<split>_<dialogue>_<utterance>``."""
     emotions = dict(describe_corpus("meld").labels)
-    records = read_delimited(path, ",")
+    records = read_delimited(path, ",", decode_utf8_or_cp1252)
     columns = ["Utterance", "Emotion", "Dialogue_ID", "Utterance_ID"]
     header = expect_header(path, next(records, None), columns)
     positions = [header.index(column) for column in columns]

@@ -6,12 +6,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import CorpusError
+from .corpora_hub import HubDataset
 from .tables_reading import load_emotions, read_table
 
 SAMPLES = Path(__file__).parent / "samples" / "transcripts-v1.tsv"
 CORPORA_TABLE = "corpora-v1"
 _WORD = re.compile(r"[^\W_]+")
 _APOSTROPHE = re.compile("['\u2019]")
+_HUB_FIELDS = ("dataset", "configuration", "text_column", "label_column", "id_column")
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "text")
 
 
@@ -28,6 +30,7 @@ class CorpusDescription:
         citation: Authors, year, title.
         url: Where its authors publish it; may be empty.
         labels: Pairs (the corpus' tag, GoEmotions category).
+        hub: The dataset on the Hub that publishes the same rows, or None where none is known.
     """
 
     name: str
@@ -38,6 +41,7 @@ class CorpusDescription:
     citation: str
     url: str
     labels: tuple[tuple[str, str], ...]
+    hub: HubDataset | None = None
 
 
 def known_corpora() -> tuple[str, ...]:
@@ -86,6 +90,9 @@ def _descriptions() -> dict[str, CorpusDescription]:
         fields = dict(entry)
         fields["files"] = tuple(entry["files"])
         fields["labels"] = tuple((label["tag"], label["emotion"]) for label in entry["labels"])
+        if "hub" in entry:
+            columns = {key: entry["hub"][key] for key in _HUB_FIELDS}
+            fields["hub"] = HubDataset(**columns)
         descriptions[entry["name"]] = CorpusDescription(**fields)
     return descriptions
 

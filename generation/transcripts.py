@@ -48,12 +48,14 @@ class DropReason(StrEnum):
     NO_RESPONSE = "no_response"
     NOT_TEXT = "not_text"
     FOREIGN_SCRIPT = "foreign_script"
+    FOREIGN_LANGUAGE = "foreign_language"
     UNDECODABLE = "undecodable"
     MALFORMED = "malformed"
     WRONG_COLUMNS = "wrong_columns"
     BAD_LABEL = "bad_label"
     BAD_INTENSITY = "bad_intensity"
     DUPLICATE = "duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
     NOT_SAMPLED = "not_sampled"
 
 
@@ -66,7 +68,11 @@ class Transcript:
         source: Name of the corpus (``go_emotions``, ``csv:reviews.csv``, ...).
         source_id: The corpus' own id of the row, or the row's number in its file.
         labels: Human tags as GoEmotions names, in the corpus' order; empty where there are none.
-        intensity: Human rating of the strength of the emotion in [0, 1], or None.
+            Those of its duplicates and near-duplicates follow.
+        intensity: Human rating of the strength of the emotion in [0, 1], or None; of several the
+            highest.
+        part: The file that it comes from, without folder and last ending (``train``,
+            ``anger_dev``), or the split of a Hub dataset. Of duplicates the first one's.
     """
 
     text: str
@@ -74,6 +80,7 @@ class Transcript:
     source_id: str
     labels: tuple[str, ...] = ()
     intensity: float | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

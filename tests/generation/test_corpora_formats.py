@@ -50,7 +50,7 @@ def test_a_stray_quote_costs_its_own_line_only(tmp_path):
 
 def test_a_stray_quote_far_from_the_end_costs_its_own_line_only(tmp_path):
     numbers = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    lines = [f"{a} {b} {c} sheep" for a in numbers for b in numbers for c in numbers]
+    lines = [f"{a} dogs {b} cats {c} sheep" for a in numbers for b in numbers for c in numbers]
     path = write(tmp_path / "x.csv", "\n".join(["text", '"open', *lines]))
     texts, dropped = read("csv", path)
     assert [text for text, _ in texts] == lines
