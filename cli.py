@@ -125,7 +125,7 @@ def annotate(
     from .generation import annotate as run_annotation
     from .generation import estimate as run_estimate
 
-    generation = {
+    generation: dict[str, Any] = {
         "temperature": temperature,
         "slots": slots,
         "retries": retries,
@@ -202,6 +202,7 @@ def fit_head(
     from .generation import HeadFitConfig, parse_corpus_option
     from .generation import fit_head as run_fit
 
+    options: dict[str, Any] = {"workers": workers} if workers else {}
     config = HeadFitConfig(
         corpora=tuple(parse_corpus_option(name) for name in corpus),
         version=out.resolve().name,
@@ -209,7 +210,7 @@ def fit_head(
         limit=limit,
         seed=seed,
         gpu_layers=gpu_layers,
-        **({"workers": workers} if workers else {}),
+        **options,
     )
     head = run_fit(config, show_progress=True)
     head.save(out)

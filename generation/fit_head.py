@@ -85,7 +85,7 @@ def fit_head(config: HeadFitConfig, *, show_progress: bool = False) -> Calibrati
         tensors = fit_tensors(
             tagged_examples, rated_examples, prompt.tags, rated_names, config.seed, progress.update
         )
-    about = {
+    about: dict[str, Any] = {
         "version": config.version,
         "model_sha256": model.sha256,
         "prompt_version": prompt.version,
@@ -156,12 +156,12 @@ def best_emotions(
 ) -> list[tuple[Sequence[str], Sequence[str]]]:
     """The best three emotions beside the human ones, neutral aside on both sides."""
     columns = [index for index, tag in enumerate(tags) if tag != NEUTRAL]
-    pairs = []
-    for row, found in zip(evidence, labels, strict=True):
+    order = np.argsort(-evidence[:, columns], axis=1, kind="stable")[:, :3]
+    pairs: list[tuple[Sequence[str], Sequence[str]]] = []
+    for best, found in zip(order, labels, strict=True):
         human = [tag for tag in found if tag != NEUTRAL]
         if human:
-            best = sorted(columns, key=lambda index, row=row: (-row[index], index))[:3]
-            pairs.append(([tags[index] for index in best], human))
+            pairs.append(([tags[columns[place]] for place in best], human))
     return pairs
 
 

@@ -168,7 +168,10 @@ def _check_shapes(folder: Path, about: Mapping[str, Any], tensors: Mapping[str, 
     width = len(tensors["feature_means"])
     columns = {"tag": len(about["tags"]), "rated": len(about["rated"])}
     columns["strength"] = columns["rated"]
-    expected = {"feature_means": (width,), "feature_deviations": (width,)}
+    expected: dict[str, tuple[int, ...]] = {
+        "feature_means": (width,),
+        "feature_deviations": (width,),
+    }
     for name, count in columns.items():
         expected |= {f"{name}_weights": (width, count), f"{name}_biases": (count,)}
     for name, shape in expected.items():

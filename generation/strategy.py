@@ -28,19 +28,27 @@ class Face:
 
 
 class Strategy(Protocol):
-    """A way to annotate, opened with its model.
+    """A way to annotate, opened with its model."""
 
-    Attributes:
-        identity: Everything of its own that decides what a record says; goes into the manifest.
-        tagger: Name of what gives the tags, written into every record.
-        fitted_on: Corpus splits (``go_emotions/train``) that the tagger was fitted on.
-        documents: File name to JSON value, kept beside the run (the calibration).
-    """
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Everything of its own that decides what a record says; goes into the manifest."""
+        ...
 
-    identity: Mapping[str, Any]
-    tagger: str
-    fitted_on: frozenset[str]
-    documents: Mapping[str, Any]
+    @property
+    def tagger(self) -> str:
+        """What gives the tags, written into every record."""
+        ...
+
+    @property
+    def fitted_on(self) -> frozenset[str]:
+        """Corpus splits (``go_emotions/train``) that the tagger was fitted on."""
+        ...
+
+    @property
+    def documents(self) -> Mapping[str, Any]:
+        """File name to JSON value, kept beside the run (the calibration)."""
+        ...
 
     def faces(self, transcripts: Iterable[Transcript]) -> Iterator[tuple[Transcript, Face | str]]:
         """Annotate in the given order; a string in the place of a face is the reason why none."""
