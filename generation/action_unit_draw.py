@@ -9,8 +9,9 @@ alike in any batch and after any resume.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,11 @@ from .tables_reading import NEUTRAL, check_emotions
 
 # Letters as numbers: 1 is A, 5 is E. A drawn face maps an id to its letter number.
 _Face = dict[str, int]
+# No unit shows stronger than this many letters above what is typical of the emotion: a slight cue
+# stays below "extreme" however strong the transcript.
+_REACH = 1.49
+# Of two opponents that are this many letters apart the weaker one is not seen.
+_FAR = 2
 
 
 def draw_action_units(
@@ -33,10 +39,11 @@ def draw_action_units(
     """Draw the action units of one face.
 
     Args:
-        emotions: Labels of the emotion table, the dominant one first; repeats count once.
+        emotions: Labels of the emotion table, the dominant one first; repeats count once. Neutral
+            beside another label neither shows nor takes a place.
         strength: How strongly the emotion is felt, in [0, 1]; 0.5 is typical.
         rng: Source of every random choice; seed it per item.
-        table: Default: the packaged table v1.
+        table: Default: the packaged table.
 
     Returns:
         Action units with intensity letters, sorted by number. Never empty, unless all of the
@@ -53,6 +60,7 @@ def draw_action_units(
     if not names:
         raise TableError("no emotion given: expected at least one, 'neutral' for a face at rest")
     check_emotions(names, table.emotions.keys(), table.version)
+    names = tuple(name for name in names if name != NEUTRAL) or (NEUTRAL,)
     if not 0.0 <= strength <= 1.0:
         raise ActionUnitError(f"cannot draw action units: strength {strength} is outside [0, 1]")
     candidates = _mix(table, names)
@@ -61,6 +69,7 @@ def draw_action_units(
     face = _draw_face(table, names, candidates, probabilities, shift, rng)
     sides = _draw_sides(candidates, face, rng)
     _apply_rules(table, names, probabilities, face, sides, rng)
+    _shed(table, names, probabilities, face)
     return [
         ActionUnit.parse(f"AU{sides.get(unit, '')}{unit[2:]}{LETTERS[face[unit] - 1]}")
         for unit in sorted(face, key=lambda unit: int(unit[2:]))
@@ -69,7 +78,7 @@ def draw_action_units(
 
 @lru_cache(maxsize=4096)
 def _mix(table: EmotionTable, names: tuple[str, ...]) -> tuple[Candidate, ...]:
-    """Merge the rows of several emotions: per unit the likeliest row, its letters averaged."""
+    """Merge the rows of several emotions: each has its own chance; letters are averaged."""
     rows: dict[str, list[tuple[float, Candidate]]] = {}
     for place, name in enumerate(names):
         weight = table.mixing[min(place, len(table.mixing) - 1)]
@@ -81,7 +90,7 @@ def _mix(table: EmotionTable, names: tuple[str, ...]) -> tuple[Candidate, ...]:
         mixed.append(
             Candidate(
                 unit,
-                max(share for share, _ in entries),
+                1.0 - math.prod(1.0 - share for share, _ in entries),
                 sum(share * row.letter for share, row in entries) / total,
                 sum(share * row.one_sided for share, row in entries) / total,
             )
@@ -114,7 +123,7 @@ def _draw_face(
     chances = rng.random(len(candidates))
     _couple(table, candidates, chances, own)
     letters = {
-        row.action_unit: min(max(round(row.letter + common + own[index]), 1), most)
+        row.action_unit: _letter(row.letter, common + own[index], most)
         for index, row in enumerate(candidates)
     }
     shown = {
@@ -129,10 +138,25 @@ def _draw_face(
         if not shown & core.keys():
             unit = _pick(core, rng)
             shown.update({unit}, _coupled(table, unit) & core.keys())
-    limit = max(limit.max_action_units for limit in limits)
-    while len(shown) > limit:
-        shown.remove(min(sorted(shown), key=probabilities.__getitem__))
     return {unit: letter for unit, letter in letters.items() if unit in shown}
+
+
+def _letter(typical: float, moved: float, most: int) -> int:
+    return min(max(round(typical + min(moved, _REACH)), 1), most)
+
+
+def _shed(
+    table: EmotionTable, names: tuple[str, ...], probabilities: dict[str, float], face: _Face
+) -> None:
+    """Leave away the least likely units of a face that shows too many at once.
+
+    Several tags would otherwise add up to a grimace. What another unit brings along stays with it.
+    """
+    limit = max(table.emotions[name].max_action_units for name in names)
+    brought = {rule["adds"] for rule in table.rules["require"]}
+    while len(face) > limit:
+        free = sorted(face.keys() - brought, key=lambda unit: int(unit[2:]))
+        del face[min(free, key=lambda unit: probabilities.get(unit, 0.0))]
 
 
 def _couple(
@@ -214,7 +238,7 @@ def _apply_rules(
     for first, second in table.exclusions:
         if first in face and second in face:
             chance = probabilities[first] / (probabilities[first] + probabilities[second])
-            del face[second if rng.random() < chance else first]
+            _withdraw(table, face, second if rng.random() < chance else first)
     for rule in table.rules["one_sided"]:
         if rule["action_unit"] in face and rule["action_unit"] in sides:
             _remove(face, rule["drops"])
@@ -226,7 +250,7 @@ def _apply_rules(
             _remove(face, rule["drops"])
     for rule in table.rules["soften"]:
         if not set(rule["unless"]).intersection(names):
-            _soften(rule["first"], rule["second"], rule["keep"], rule["cap"], face, rng)
+            _soften(table, rule, face, rng)
     for rule in table.rules["cap"]:
         if all(unit in face for unit in rule["action_units"]):
             for unit in rule["action_units"]:
@@ -234,22 +258,30 @@ def _apply_rules(
 
 
 def _soften(
-    first: Sequence[str],
-    second: Sequence[str],
-    keep: float,
-    cap: str,
-    face: _Face,
-    rng: np.random.Generator,
+    table: EmotionTable, rule: Mapping[str, Any], face: _Face, rng: np.random.Generator
 ) -> None:
-    """Of every two opponents let the stronger one rule, or the first one when they are equal."""
-    for one in first:
-        for other in second:
+    """Of every two opponents let the stronger one rule, or the first one when they are equal.
+
+    Where the weaker one may go at all (``keep`` below 1), it goes if the other is far stronger.
+    """
+    keep = rule["keep"]
+    for one in rule["first"]:
+        for other in rule["second"]:
             if one not in face or other not in face:
                 continue
             weaker = other if face[one] >= face[other] else one
-            face[weaker] = min(face[weaker], LETTERS.index(cap) + 1)
-            if rng.random() >= keep:
-                del face[weaker]
+            face[weaker] = min(face[weaker], LETTERS.index(rule["cap"]) + 1)
+            far = abs(face[one] - face[other]) >= _FAR
+            if rng.random() >= keep or (far and keep < 1.0):
+                _withdraw(table, face, weaker)
+
+
+def _withdraw(table: EmotionTable, face: _Face, unit: str) -> None:
+    """Take a unit away, and what is coupled to it: no cheeks rise over a smile that is gone."""
+    _remove(face, [unit])
+    for rule in table.rules["couple"]:
+        if rule["action_units"][0] == unit:
+            _remove(face, rule["action_units"][1:])
 
 
 def _remove(face: _Face, units: Sequence[str]) -> None:

@@ -16,9 +16,10 @@ import numpy as np
 from ..au_mapping import ActionUnit
 from .clause_planning import ClausePlan, Part, Unit, group_units, order_clauses, read_units
 from .description_text import Clause, DescriptionPlan, join_list, render_description
+from .emotion_table import load_emotion_table
 from .phrase_reading import load_phrases
 from .phrases import BOTH, LEVELS, Frame, PhraseTable, Surface, Weights, Wording
-from .tables_reading import NEUTRAL, check_emotions
+from .tables_reading import NEUTRAL, check_emotions, load_emotions
 
 _FORMS = {"clauses": "clause", "absolutes": "absolute", "nouns": "noun", "the_nouns": "noun"}
 # Most clauses that a list takes where a pattern has two of them.
@@ -26,7 +27,14 @@ _ROOM = {"clauses": 3, "absolutes": 5, "nouns": 6}
 # Brief patterns are one list of noun phrases.
 _BRIEF_LISTS = (("nouns",), ("tags",), ("the_nouns",))
 _ATTEMPTS = 4
-_TRIES = 4
+_TRIES = 6
+# More emotions than these in one sentence are a list, not a feeling.
+_MOST_NAMED = 3
+# An emotion is named beside others if the face shows one of its core units, this share of all that
+# is expected of it, and every unit that it hardly ever lacks.
+_LEAST_SHOWN = 0.3
+_INDISPENSABLE = 0.95
+_UNPLEASANT = frozenset({"anger", "disgust", "fear", "sadness"})
 _LONG_WORD = re.compile("[a-z]{4,}")
 
 
@@ -40,9 +48,10 @@ def compose_description(
 
     Args:
         action_units: What the face shows, as units or their text; empty for a face at rest.
-        emotions: Labels, the dominant one first; may be empty. Neutral is not named.
+        emotions: Labels, the dominant one first; may be empty. Neutral is not named. Of several
+            others those are that the units show, three at most; the nearest one if none shows.
         rng: Source of every choice of words; seed it per item.
-        table: Default: the packaged phrase table v1.
+        table: Default: the packaged phrase table.
 
     Returns:
         English text, at most about 35 words as long as the units are not very many.
@@ -71,7 +80,7 @@ def plan_description(
         rng=rng,
         kind=_kind(units, names, named),
         clauses=order_clauses(group_units(units, table, rng), table, rng),
-        emotions=named,
+        emotions=_shown(named, frozenset(unit.id for unit in units))[:_MOST_NAMED],
         grade=_grade(units),
         style=table.choices["styles"].pick(rng.random()),
     )
@@ -91,6 +100,23 @@ def _kind(units: list[Unit], names: tuple[str, ...], named: tuple[str, ...]) -> 
         return "expressive"
     faint = len(units) <= 2 and all(unit.level == 0 for unit in units)
     return "trace" if faint and names else "plain"
+
+
+@lru_cache(maxsize=65536)
+def _shown(emotions: tuple[str, ...], units: frozenset[str]) -> tuple[str, ...]:
+    """The emotions that the units show, by the packaged emotion table; else the nearest one."""
+    table = load_emotion_table()
+    shown, shares = [], {}
+    for name in emotions:
+        expected = table.emotions[name].candidates if name in table.emotions else ()
+        chances = {row.action_unit: row.probability for row in expected}
+        seen = [chance for unit, chance in chances.items() if unit in units]
+        shares[name] = sum(seen) / sum(chances.values()) if chances else 0.0
+        core = table.core_share * max(chances.values(), default=1.0)
+        lacks = any(c >= _INDISPENSABLE and unit not in units for unit, c in chances.items())
+        if max(seen, default=0.0) >= core and shares[name] >= _LEAST_SHOWN and not lacks:
+            shown.append(name)
+    return tuple(shown) or tuple(sorted(emotions, key=lambda name: -shares[name])[:1])
 
 
 def _grade(units: list[Unit]) -> str:
@@ -116,9 +142,10 @@ class _Planner:
 
     def plan(self, brief: bool) -> DescriptionPlan:
         self.used = set()
-        attributive = self._adjectives("attributive", ", ")
+        opposed = _opposed(self.emotions[:2])
+        attributive = self._adjectives("attributive", " but " if opposed else ", ")
         frame = self._frame(brief, bool(attributive))
-        emotion = self._emotion_noun()
+        emotion = self._emotion_noun(" with " in frame.pattern)
         self.used.update(emotion.split(), _LONG_WORD.findall(frame.pattern.lower()))
         lists = tuple(
             (name, tuple(self._clause(plan, name, brief) for plan in plans))
@@ -132,7 +159,7 @@ class _Planner:
             join=choices["clause_pair"].pick(rng.random()),
             determiner=self._determiner(lists),
             emotion=emotion,
-            predicative=self._adjectives("predicative", " and "),
+            predicative=self._adjectives("predicative", " but " if opposed else " and "),
             attributive=attributive,
         )
 
@@ -209,7 +236,7 @@ class _Planner:
     def _pick(self, options: Sequence[str]) -> str:
         return options[int(self.rng.random() * len(options))]
 
-    def _emotion_noun(self) -> str:
+    def _emotion_noun(self, before_with: bool) -> str:
         """Name the emotions; only the first one, which rules the face, is graded."""
         nouns = [
             self._pick(self.table.emotions[name].noun["medium" if place else self.grade])
@@ -217,7 +244,8 @@ class _Planner:
         ]
         if len(nouns) == 2:
             join = self.table.choices["emotion_pair"].pick(self.rng.random())
-            return f" {join} ".join(nouns)
+            # "mixed with fear, with wide eyes" stumbles.
+            return f" {'and' if before_with else join} ".join(nouns)
         return join_list(nouns) if nouns else ""
 
     def _adjectives(self, use: str, joint: str) -> str:
@@ -230,6 +258,15 @@ class _Planner:
             if options:
                 words.append(self._pick(options))
         return joint.join(words)
+
+
+@lru_cache(maxsize=1024)
+def _opposed(emotions: tuple[str, ...]) -> bool:
+    """Whether one of two emotions is pleasant and the other one is not, by GoEmotions' groups."""
+    groups = {emotion.name: emotion.ekman for emotion in load_emotions()}
+    pleasant = [groups[name] == "joy" for name in emotions if name in groups]
+    unpleasant = [groups[name] in _UNPLEASANT for name in emotions if name in groups]
+    return any(pleasant) and any(unpleasant)
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,8 @@ from .phrases import Surface, Wording
 
 _ARTICLE = re.compile(r"^(?:an?|the) ")
 _NOT_SIMPLE = re.compile(r" (?:and|that) ")
+# "The lips spread in a beaming smile under high cheeks and far apart" has lost its subject.
+_LONG_ITEM = re.compile(r" (?:that|under|over|and|until) |(?:\S+ ){10}")
 _LONG_WORD = re.compile("[a-z]{4,}")
 _INDEFINITE = re.compile(r"^an? ")
 
@@ -76,7 +78,10 @@ def render_description(plan: DescriptionPlan) -> str:
 
 
 def _items(clauses: Sequence[Clause]) -> list[str]:
-    """The texts of a list; a subject that comes again at once is said once (lips part and curl)."""
+    """The texts of a list; a subject that comes again at once is said once (lips part and curl).
+
+    Wordings of one muscle group make one item where they stand alone.
+    """
     items: list[str] = []
     before = ""
     for clause in clauses:
@@ -84,7 +89,7 @@ def _items(clauses: Sequence[Clause]) -> list[str]:
             shared = clause.form != "noun" and surface.head and surface.head == before
             if shared and _can_go_on(items[-1], surface.tail):
                 items[-1] += f" and{surface.tail}"
-            elif clause.form == "clause" and index:
+            elif clause.form == "clause" and index and len(clauses) == 1:
                 items[-1] += f" and {surface.text}"
             else:
                 items.append(surface.text)
@@ -95,7 +100,7 @@ def _items(clauses: Sequence[Clause]) -> list[str]:
 def _can_go_on(item: str, tail: str) -> bool:
     """Whether " and" + tail reads well after an item of the same subject."""
     repeats = set(_LONG_WORD.findall(item)) & set(_LONG_WORD.findall(tail))
-    return " that " not in item and not repeats
+    return not _LONG_ITEM.search(item) and not repeats
 
 
 def with_article(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .tables_reading import read_table, reject
 
-EMOTION_TABLE = "emotion_action_units-v1"
+EMOTION_TABLE = "emotion_action_units-v2"
 LETTERS = "ABCDE"
 _RULE_KINDS = ("couple", "conditional", "exclude", "one_sided", "require", "drop", "soften", "cap")
 

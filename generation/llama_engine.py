@@ -21,6 +21,7 @@ import numpy as np
 
 from ..errors import EngineError
 from .llama_log import first_error, silence_llama_cpp
+from .llama_vocabulary import LlamaVocabulary
 from .model_files import GgufModel
 
 
@@ -52,6 +53,10 @@ class LlamaWeights:
                 f"{file.path}: llama.cpp cannot load this model ({first_error()}); "
                 "give a complete GGUF file of an architecture that it knows"
             )
+
+    def vocabulary(self) -> LlamaVocabulary:
+        """The model's tokenizer and chat template; not to be used after ``close``."""
+        return LlamaVocabulary(self.api, self.handle, str(self.file.path))
 
     def close(self) -> None:
         """Free the weights; every engine on them must be closed before."""
@@ -101,12 +106,13 @@ class LlamaEngine:
                 f"{self.file.path}: no context of {context_tokens} tokens ({first_error()}); "
                 "free memory or take a smaller model"
             )
-        self._model = weights.handle
-        self._vocabulary = self._api.llama_model_get_vocab(self._model)
+        self.vocabulary = weights.vocabulary()
         self._memory = self._api.llama_get_memory(self._context)
         self._batch = self._api.llama_batch_init(context_tokens, 0, 1)
-        self.hidden_size: int = self._api.llama_model_n_embd(self._model) if hidden_states else 0
-        self.vocabulary_size: int = self._api.llama_vocab_n_tokens(self._vocabulary)
+        self.vocabulary_size = self.vocabulary.size
+        self.hidden_size: int = (
+            self._api.llama_model_n_embd(weights.handle) if hidden_states else 0
+        )
         self._prefix_length = 0
 
     def close(self) -> None:
@@ -133,21 +139,11 @@ class LlamaEngine:
         ``special=False`` is for untrusted text: ``<|im_end|>`` in a transcript is spelled out in
         ordinary tokens and can never end the turn. Lone surrogates become ``?``.
         """
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8
-        tokens = (self._api.llama_token * room)()
-        count = self._api.llama_tokenize(
-            self._vocabulary, data, len(data), tokens, room, False, special
-        )
-        if count < 0:
-            raise EngineError(f"{self.file.path}: the tokenizer failed on a text of {len(data)} B")
-        return list(tokens[:count])
+        return self.vocabulary.tokenize(text, special=special)
 
     def begin_tokens(self) -> list[int]:
         """The beginning-of-text token where this model's vocabulary asks for one, else nothing."""
-        if not self._api.llama_vocab_get_add_bos(self._vocabulary):
-            return []
-        return [self._api.llama_vocab_bos(self._vocabulary)]
+        return self.vocabulary.begin_tokens()
 
     def set_prefix(self, tokens: Sequence[int]) -> None:
         """Decode the part of the prompt that all items share and keep it for later calls.

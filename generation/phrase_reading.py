@@ -33,6 +33,9 @@ ANY_NUMBER = 28
 _SLOT = re.compile(r"\{([a-z_]+)(!?)\}")
 _AGREEMENT = re.compile(r"\{([^{}|]+)\|([^{}|]+)\}")
 _SIDE = "{side}"
+_PARTS = frozenset(
+    ["brow", "brows", "eye", "eyes", "lid", "lids", "gaze", "cheeks", "nose", "lip", "lips"]
+).union(["corners", "mouth", "chin", "jaw", "teeth", "smile"])
 
 
 @lru_cache(maxsize=4)
@@ -145,9 +148,8 @@ class _Reader:
         plain = _AGREEMENT.sub(r"\1", _SLOT.sub(lambda match: match[1].replace("_", " "), template))
         spoken = set(re.findall(r"[a-z'-]+", plain.lower()))
         words = {word for word in spoken if len(word) > 3}
-        if noun:
-            # A subject that comes back is noticed twice as much as a word.
-            words |= {f"@{noun}", f"@@{noun}"}
+        # A part of the face that comes back is noticed more than another word.
+        words |= {f"{mark}{word}" for word in spoken & _PARTS for mark in ("@", "@@")}
         length = min(len(text.split()) for text in texts)
         frozen = MappingProxyType(surfaces)
         subject = noun if template.startswith("{" + noun) else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-PHRASES_TABLE = "phrases-v1"
+PHRASES_TABLE = "phrases-v2"
 LEVELS = ("light", "medium", "strong")
 FORMS = ("clause", "absolute", "noun")
 BOTH = "both"

@@ -24,7 +24,6 @@ from countenance.generation.composition import (
 NAMES = [emotion.name for emotion in load_emotions()]
 TABLE = load_phrases()
 SIDED = {unit for unit in TABLE.action_units if load_mapping("v1").info(unit).sides}
-SIDE_NAMES = {None: "both", "L": "left", "R": "right"}
 
 
 @st.composite
@@ -36,7 +35,8 @@ def action_units(draw):
 
 
 faces = st.lists(action_units(), max_size=8)
-emotion_lists = st.lists(st.sampled_from(NAMES), max_size=3)
+emotion_lists = st.lists(st.sampled_from(NAMES), max_size=5, unique=True)
+tag_sets = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True)
 seeds = st.integers(0, 2**32)
 
 
@@ -52,6 +52,7 @@ def check_english(text, style):
     assert not re.search(r"\ba [aeiou]", text, re.IGNORECASE), text
     assert not re.search(r"\ban [^aeiou]", text, re.IGNORECASE), text
     assert not re.search(r"\b(\w+) \1\b", text), text
+    assert not re.search(r"(mixed|tinged) with [^,:]*, with ", text), text
     if style == "prompt":
         assert not text.endswith("."), text
     else:
@@ -64,6 +65,20 @@ def check_english(text, style):
 def test_any_face_gives_well_formed_english(units, emotions, seed):
     plan = plan_description(units, emotions, np.random.default_rng(seed))
     check_english(render_description(plan), plan.style)
+
+
+@given(tag_sets, st.floats(0.0, 1.0), seeds)
+@settings(max_examples=500, deadline=None)
+def test_any_drawn_face_reads_well(emotions, strength, seed):
+    rng = np.random.default_rng(seed)
+    units = draw_action_units(emotions, strength, rng)
+    plan = plan_description(units, emotions, rng)
+    text = render_description(plan)
+    check_english(text, plan.style)
+    assert 2 <= len(text.split()) <= 45, text
+    for clause in plan.clauses:
+        for wording in clause.wordings:
+            assert not wording.tone or wording.tone & set(emotions) or not units, text
 
 
 @given(st.lists(action_units(), min_size=9, max_size=40), emotion_lists, seeds)
@@ -165,6 +180,44 @@ def test_the_three_styles_are_all_there_and_known_by_their_form():
         assert plan.style != "person" or named, text
 
 
+def named_in(units, emotions, count=60):
+    """The emotion places of seeded plans."""
+    plans = (plan_description(units, emotions, np.random.default_rng(s)) for s in range(count))
+    return {plan.emotion for plan in plans}
+
+
+def test_only_emotions_that_show_are_named():
+    smile, scowl = ["AU6C", "AU12C"], ["AU4C", "AU7C", "AU24C"]
+    assert all(re.search("love|affection", text) for text in named_in(smile, ["anger", "love"]))
+    assert not any("anger" in text for text in named_in(smile, ["anger", "love"]))
+    assert named_in(scowl, ["anger", "joy"]) == {"anger"}
+
+
+def test_an_emotion_is_named_even_if_none_shows():
+    assert named_in(["AU63C"], ["grief"]) <= set(TABLE.emotions["grief"].noun["medium"])
+
+
+def test_at_most_three_emotions_are_named():
+    five = ["joy", "love", "gratitude", "approval", "optimism"]
+    for text in named_in(["AU6C", "AU12C"], five):
+        assert text.count(",") == 2, text
+
+
+def test_opposed_emotions_are_set_against_each_other():
+    units = ["AU4C", "AU7C", "AU24C", "AU6C", "AU12C"]
+    for seed in range(60):
+        plan = plan_description(units, ["anger", "love"], np.random.default_rng(seed))
+        assert " but " in plan.predicative
+        assert " but " in plan.attributive
+    plan = plan_description(["AU12C", "AU6C"], ["joy", "love"], np.random.default_rng(0))
+    assert " and " in plan.predicative
+
+
+def test_the_first_table_still_describes():
+    table = load_phrases("phrases-v1")
+    assert compose_description(["AU12C"], ["joy"], np.random.default_rng(0), table)
+
+
 def test_the_emotion_is_graded_by_what_shows():
     def first_words(letter):
         plans = [
@@ -196,49 +249,6 @@ def test_an_emotion_that_does_not_show_is_said_not_to_show():
     assert all(still.search(compose([], ["grief"], seed)) for seed in range(60))
 
 
-class Reader:
-    """A plain description parser: the longest known text at each word wins."""
-
-    def __init__(self):
-        self.meanings = {}
-        for wording in TABLE.wordings():
-            for side, surfaces in wording.surfaces.items():
-                for surface in surfaces:
-                    text = re.sub("^(an?|the) ", "", surface.text)
-                    self.meanings[text] = (wording.action_units, side)
-        self.by_first_word = {}
-        for text in sorted(self.meanings, key=len, reverse=True):
-            self.by_first_word.setdefault(text.split()[0], []).append(text)
-
-    def read(self, description):
-        words = re.sub("[,.;:]", " ,", description.lower()).split()
-        found, index = set(), 0
-        while index < len(words):
-            rest = " ".join(words[index:]) + " "
-            candidates = self.by_first_word.get(words[index], ())
-            hit = next((text for text in candidates if rest.startswith(f"{text} ")), None)
-            if hit:
-                units, side = self.meanings[hit]
-                found.update((unit, side) for unit in units)
-            index += len(hit.split()) if hit else 1
-        return found
-
-
-def test_units_can_be_read_back_from_the_text():
-    reader, exact, count = Reader(), 0, 1500
-    for number in range(count):
-        rng = np.random.default_rng([11, number])
-        emotions = [NAMES[number % 28]]
-        units = draw_action_units(emotions, float(rng.random()), rng)
-        found = reader.read(compose_description(units, emotions, rng))
-        shown = {(au.id, SIDE_NAMES[au.side]) for au in units}
-        # What is read is always there; a subject said once for two units hides one from so plain a
-        # parser.
-        assert found <= shown
-        exact += found == shown
-    assert exact / count > 0.95
-
-
 @pytest.mark.parametrize(
     ("units", "emotions", "error", "message"),
     [
@@ -246,16 +256,16 @@ def test_units_can_be_read_back_from_the_text():
             ["AU45"],
             [],
             ActionUnitError,
-            "no phrases for AU45 in phrases-v1; expected one of AU1, AU2",
+            "no phrases for AU45 in phrases-v2; expected one of AU1, AU2",
         ),
         (
             ["AUL26C"],
             [],
             ActionUnitError,
-            "no one-sided phrases for AUL26C in phrases-v1; write it",
+            "no one-sided phrases for AUL26C in phrases-v2; write it",
         ),
         (["smile"], [], ActionUnitError, "not an action unit: 'smile'"),
-        (["AU12"], ["boredom"], TableError, "unknown emotion 'boredom': table phrases-v1 has"),
+        (["AU12"], ["boredom"], TableError, "unknown emotion 'boredom': table phrases-v2 has"),
     ],
 )
 def test_what_cannot_be_described_is_refused(units, emotions, error, message):

@@ -9,6 +9,7 @@ import pytest
 from countenance.au_mapping import load_mapping
 from countenance.errors import TableError
 from countenance.generation.composition import load_emotion_table, load_emotions, load_phrases
+from countenance.generation.emotion_table import EMOTION_TABLE
 from countenance.generation.phrases import FORMS, LEVELS, SIDES
 from countenance.generation.tables_reading import TABLES, read_table
 
@@ -21,6 +22,8 @@ FROZEN = {
     "emotions-v1": "f46c169f63fa27d8d1c5c34f03881c4c462028232266097f4a67c17bad9c4eac",
     "emotion_action_units-v1": "8efc32be5a4e39ea7b18144c6df1875165dc199a7f04fa874b7badd5dd351dec",
     "phrases-v1": "1aac651da47a7b4ccc449eae287db8f48f574bf5888ac8d70047e405bca8f54f",
+    "emotion_action_units-v2": "cb545501340ca6c76d8f7e80c03e53bc3339461307e749f8ec6503a393ef4da0",
+    "phrases-v2": "c6070f3c0c31df96ac13147228fc9f009e4dc93008f0b8a83b0cf18a205468b5",
 }
 
 
@@ -72,15 +75,13 @@ class TestEmotionTable:
                 assert not row.one_sided or mapping.info(row.action_unit).sides, row
 
     def test_every_share_of_one_sided_faces_is_marked_as_ours(self):
-        table = json.loads((TABLES / "emotion_action_units-v1.json").read_text())
+        table = json.loads((TABLES / f"{EMOTION_TABLE}.json").read_text())
         for emotion in table["emotions"]:
             for row in emotion["action_units"]:
                 assert "one_sided" not in row or "proposal" in row["source"], row
 
     def test_rules_name_units_of_the_table(self, mapping):
-        text = json.dumps(
-            json.loads((TABLES / "emotion_action_units-v1.json").read_text())["rules"]
-        )
+        text = json.dumps(json.loads((TABLES / f"{EMOTION_TABLE}.json").read_text())["rules"])
         named = {word for word in text.replace('"', " ").split() if word.startswith("AU")}
         assert {word.rstrip(",].") for word in named} <= {*mapping.action_units, "AU8"}
 

@@ -1,0 +1,158 @@
+"""Checking a record's description and emotions against its action units, without any model.
+
+``describes`` reads a composed description back (d against au); ``face_fault`` asks whether the
+units can belong to the emotions and to one face (e against au). Quality control can call both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from ..au_mapping import ActionUnit
+from .clause_planning import read_units
+from .emotion_table import EmotionTable, load_emotion_table
+from .phrase_reading import load_phrases
+from .phrases import LEVELS, PhraseTable
+from .tables_reading import check_emotions
+
+# Unit, side, level.
+Mention = tuple[str, str, int]
+
+_ARTICLE = re.compile("^(?:an?|the|their) ")
+_STOPS = re.compile("([,.;:])")
+# No wording is longer.
+_MOST_WORDS = 20
+
+
+def read_description(description: str, table: PhraseTable | None = None) -> frozenset[Mention]:
+    """Read the action units that a description names in the words of a phrase table.
+
+    The longest known wording at each word counts; other words are passed over, so a text of other
+    origin gives few mentions or none. A set said in one wording gives its level to every member.
+
+    Args:
+        description: A text of ``compose_description``, or any other.
+        table: Default: the packaged phrase table.
+
+    Returns:
+        (id, side, level) with side "both", "left" or "right" and level 0 (light) to 2 (strong).
+    """
+    meanings, heads = _index(table or load_phrases())
+    found: set[Mention] = set()
+    words = _STOPS.sub(r" \1", description.lower()).split()
+    head, index = "", 0
+    while index < len(words):
+        text, size = _longest(words, index, "", meanings)
+        if not size and head and words[index - 1 : index] == ["and"]:
+            # "The lips part and curl": the subject is said once.
+            text, size = _longest(words, index, head, meanings)
+        if size:
+            found.update(meanings[text])
+            head = heads.get(text, "")
+        elif words[index] != "and":
+            head = ""
+        index += size or 1
+    return frozenset(found)
+
+
+def describes(
+    description: str,
+    action_units: Sequence[ActionUnit | str],
+    table: PhraseTable | None = None,
+) -> bool:
+    """Whether a composed description names exactly these units, on these sides, about as strong.
+
+    Args:
+        description: A text of ``compose_description``. Texts of other origin mostly fail: ask
+            ``read_description`` what they name.
+        action_units: What the face shows.
+        table: Default: the packaged phrase table.
+
+    Returns:
+        True if every unit is named, no other one is, and no level is off by more than the one step
+        that a wording for several units may take. An empty face must name nothing.
+
+    Raises:
+        ActionUnitError: A unit cannot be parsed or has no phrases.
+    """
+    table = table or load_phrases()
+    said: dict[tuple[str, str], int] = {}
+    for unit, side, level in read_description(description, table):
+        said[unit, side] = level
+    shown = {(unit.id, unit.side): unit.level for unit in read_units(action_units, table)}
+    return said.keys() == shown.keys() and all(
+        abs(said[key] - level) <= 1 for key, level in shown.items()
+    )
+
+
+def face_fault(
+    emotions: Sequence[str],
+    action_units: Sequence[ActionUnit | str],
+    table: EmotionTable | None = None,
+) -> str | None:
+    """Why action units cannot be a face of these emotions, or None if they can.
+
+    Every drawn face passes. A face of other origin fails where it shows a unit that none of its
+    emotions lists, or two that exclude each other.
+
+    Args:
+        emotions: Labels of the emotion table.
+        action_units: What the face shows.
+        table: Default: the packaged emotion table.
+
+    Returns:
+        ``"unlisted: AU27 with joy"``, ``"contradiction: AU24 with AU25"`` or None.
+
+    Raises:
+        TableError: An emotion that the table does not list.
+        ActionUnitError: A unit cannot be parsed.
+    """
+    table = table or load_emotion_table()
+    names = tuple(dict.fromkeys(emotions))
+    check_emotions(names, table.emotions.keys(), table.version)
+    units = [
+        item if isinstance(item, ActionUnit) else ActionUnit.parse(item) for item in action_units
+    ]
+    shown = {unit.id for unit in units}
+    listed = {row.action_unit for name in names for row in table.emotions[name].candidates}
+    listed |= {rule["adds"] for rule in table.rules["require"] if rule["action_unit"] in shown}
+    stray = next((unit.id for unit in units if unit.id not in listed), None)
+    if stray:
+        return f"unlisted: {stray} with {', '.join(names)}"
+    pair = next((pair for pair in table.exclusions if shown.issuperset(pair)), None)
+    return f"contradiction: {pair[0]} with {pair[1]}" if pair else None
+
+
+_Meanings = dict[str, tuple[Mention, ...]]
+
+
+@lru_cache(maxsize=4)
+def _index(table: PhraseTable) -> tuple[_Meanings, dict[str, str]]:
+    """What each text means, and the subject that a text begins with, without articles."""
+    meanings: _Meanings = {}
+    heads: dict[str, str] = {}
+    for wording in table.wordings():
+        level = LEVELS.index(wording.level)
+        for side, surfaces in wording.surfaces.items():
+            mentions = tuple((unit, side, level) for unit in wording.action_units)
+            for surface in surfaces:
+                text = _bare(surface.text)
+                meanings[text] = mentions
+                heads[text] = _bare(surface.head) or heads.get(text, "")
+    return meanings, heads
+
+
+def _bare(text: str) -> str:
+    return _ARTICLE.sub("", text.lower())
+
+
+def _longest(words: list[str], start: int, head: str, meanings: _Meanings) -> tuple[str, int]:
+    """The longest known text from a word on, after an unsaid subject, and its words said."""
+    before = f"{head} " if head else ""
+    for size in range(min(_MOST_WORDS, len(words) - start), 0, -1):
+        text = before + " ".join(words[start : start + size])
+        if text in meanings:
+            return text, size
+    return "", 0
