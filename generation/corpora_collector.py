@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -56,12 +57,16 @@ class DroppedRow:
         file: Its file.
         row: Number in the file from 1, a header not counted.
         reason: Why.
+        text: Its cleaned text; empty where it went before it was clean.
+        repeats: The kept text that it repeats; empty unless it is a duplicate or near-duplicate.
     """
 
     source: str
     file: Path
     row: int
     reason: DropReason
+    text: str = ""
+    repeats: str = ""
 
 
 class Collector:
@@ -120,45 +125,47 @@ class Collector:
         """Read on in one corpus until it has one more transcript; False when it ends."""
         for file, row in stream:
             self._counts[index].read += 1
-            reason = self._take(index, file, row)
-            if reason is None:
+            dropped = self._take(index, file, row)
+            if dropped is None:
                 return True
-            self._counts[index].dropped[reason.value] += 1
+            self._counts[index].dropped[dropped.reason.value] += 1
             if self._on_drop is not None:
-                self._on_drop(DroppedRow(self._origins[index].source, file, row.row, reason))
+                self._on_drop(dropped)
         self._check_not_barren(index)
         return False
 
-    def _take(self, index: int, file: Path, row: CorpusRow) -> DropReason | None:
+    def _take(self, index: int, file: Path, row: CorpusRow) -> DroppedRow | None:
+        """Keep the row as a transcript, or return it with the reason why it is dropped."""
+        source = self._origins[index].source
+        drop = partial(DroppedRow, source, file, row.row)
         if row.reason is not None:
-            return row.reason
+            return drop(row.reason)
         text = prepare_text(row.text, self._limits)
         if isinstance(text, DropReason):
-            return text
+            return drop(text)
         key = blake2b(normalise(text).encode("utf-8"), digest_size=16).digest()
         number = self._exact.get(key)
         if number is not None:
-            self._unite(number, row)
-            return DropReason.DUPLICATE
+            return drop(DropReason.DUPLICATE, text, self._unite(number, row))
         if is_foreign(text):
-            return DropReason.FOREIGN_LANGUAGE
+            return drop(DropReason.FOREIGN_LANGUAGE, text)
         number = self._near.find_or_add(text)
         if number is not None:
             self._exact[key] = number
-            self._unite(number, row)
-            return DropReason.NEAR_DUPLICATE
+            return drop(DropReason.NEAR_DUPLICATE, text, self._unite(number, row))
         self._exact[key] = len(self._places)
         self._places.append((index, len(self.kept[index])))
-        source = self._origins[index].source
         part = as_utf8(file.stem)
         self.kept[index].append(
             Transcript(text, source, row.source_id, row.labels, row.intensity, part)
         )
         return None
 
-    def _unite(self, number: int, row: CorpusRow) -> None:
+    def _unite(self, number: int, row: CorpusRow) -> str:
+        """Give a row's tags and intensity to the kept transcript; return its text."""
         corpus, place = self._places[number]
-        self.kept[corpus][place] = _united(self.kept[corpus][place], row)
+        first = self.kept[corpus][place] = _united(self.kept[corpus][place], row)
+        return first.text
 
     def _check_not_barren(self, index: int) -> None:
         counts, origin = self._counts[index], self._origins[index]

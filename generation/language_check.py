@@ -1,12 +1,14 @@
 """Is a line English? Dropped are only lines that are strongly evident not to be.
 
 Short English slang ("Aww yay lol", names, spelled-out letters) looks like many rare languages to
-any detector, and the corpora were gathered as English ones. So a line is foreign only when it has
-``MIN_WORDS`` different words, fewer than ``ENGLISH_WORDS`` unmistakably English ones, and when the
-detector (py3langid, a naive Bayes model over byte n-grams that comes in its wheel) gives one other
-language at least ``FOREIGN_AT_LEAST`` and English at most ``ENGLISH_AT_MOST``. In a line of fewer
-than ``LONG_LINE`` different words that language needs ``PLAINLY_FOREIGN``, or English may have at
-most ``ENGLISH_AT_MOST_IF_SHORT``.
+any detector, and the corpora were gathered as English ones. So a line is foreign only when
+
+- it has ``MIN_WORDS`` different words that are no names, hashtags or placeholders,
+- fewer than ``ENGLISH_WORDS`` of them are unmistakably English, and
+- the detector (py3langid, naive Bayes over byte n-grams, its model in the wheel) gives one other
+  language at least ``FOREIGN_AT_LEAST`` and English at most ``ENGLISH_AT_MOST``. With fewer than
+  ``LONG_LINE`` different words that language needs ``PLAINLY_FOREIGN``, or English may have at
+  most ``ENGLISH_AT_MOST_IF_SHORT``.
 """
 
 import re
@@ -51,7 +53,9 @@ class LanguageEvidence:
 def is_foreign(text: str) -> bool:
     """Tell whether a cleaned line in Latin letters is strongly evident not to be English."""
     line = spoken_part(text)
-    words = set(_WORD.findall(line))
+    first, *others = _WORD.findall(_without_placeholders(text)) or [""]
+    # A capital within a line is a name as a rule, and names have no language.
+    words = {item.casefold() for item in (first, *others) if item is first or not item.istitle()}
     if len(words) < MIN_WORDS or len(words & _english_words()) >= ENGLISH_WORDS:
         return False
     evidence = weigh(line)
@@ -67,8 +71,7 @@ def is_foreign(text: str) -> bool:
 def spoken_part(text: str) -> str:
     """Return the line in lower case without placeholders, hashtags and digits."""
     # Lower case, since capitals look like abbreviations or German to the detector.
-    bare = _PLACEHOLDER.sub(" ", text.casefold().replace("\u2019", "'"))
-    return " ".join(bare.split())
+    return " ".join(_without_placeholders(text).casefold().split())
 
 
 def weigh(line: str) -> LanguageEvidence:
@@ -76,6 +79,10 @@ def weigh(line: str) -> LanguageEvidence:
     ranking = _identifier().rank(line)
     language, probability = ranking[0]
     return LanguageEvidence(language, probability, dict(ranking)[ENGLISH])
+
+
+def _without_placeholders(text: str) -> str:
+    return _PLACEHOLDER.sub(" ", text.replace("\u2019", "'"))
 
 
 @lru_cache(maxsize=1)

@@ -252,6 +252,17 @@ class TestMeld:
         ]
         assert dropped(reading) == {"bad_label": 1, "wrong_columns": 1}
 
+    @pytest.mark.parametrize("apostrophe", [b"\x92", b"\xc2\x92", b"\xe2\x80\x99"])
+    def test_an_apostrophe_of_windows_is_one_however_it_is_encoded(self, tmp_path, apostrophe):
+        (tmp_path / "dev_sent_emo.csv").write_bytes(
+            self.HEADER.encode()
+            + b"1,It"
+            + apostrophe
+            + b"s nobody else,Ann,sadness,negative,3,0,1\r\n"
+        )
+        texts = [t.text for t in read("meld", tmp_path).transcripts]
+        assert texts == ["It\u2019s nobody else"]
+
     def test_a_header_without_the_emotion_is_refused(self, tmp_path):
         path = tmp_path / "x_sent_emo.csv"
         path.write_text("Utterance,Speaker\nHello there you,Ann\n")

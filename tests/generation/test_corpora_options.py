@@ -38,7 +38,7 @@ def test_the_source_of_a_format_names_its_file_but_not_its_folder():
         ("isear=  ", r"the path after '=' is empty"),
         (
             "imdb=x",
-            r"unknown corpus 'imdb': expected a corpus \(go_emotions, .*\), a format \(csv.*\) or hub",
+            r"unknown corpus 'imdb': expected a corpus \(go_em.*\), a format \(csv.*\) or hub:",
         ),
         ("=x", r"unknown corpus ''"),
     ],

@@ -1,11 +1,13 @@
 """Several corpora in one reading: order, duplicates, limits, and accounts that always add up."""
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from countenance.errors import CorpusError
 from countenance.generation.corpora import CorpusSpec, read_corpora
-from countenance.generation.transcripts import DropReason, normalise
+from countenance.generation.transcripts import DropReason, normalise, transcript_id
 
 WORDS = ["amber", "birch", "cedar", "daisy", "ember", "fjord", "grove", "heath", "inlet", "juniper"]
 
@@ -50,6 +52,45 @@ def test_a_duplicate_in_another_corpus_gives_its_tags_to_the_first(tmp_path):
         "kept": 1,
         "dropped": {"duplicate": 1},
     }
+
+
+def test_near_duplicates_are_one_with_all_tags_and_the_higher_intensity(tmp_path):
+    path = tmp_path / "joy_train.tsv"
+    path.write_text(
+        "1\tthe bus is late again @anna #raging\tanger\t0.4\n"
+        "2\tThe bus is late agaaaain\tsadness\t0.7\n"
+        "3\tThe bus is late agaaaain!\tfear\t0.1\n"
+        "4\tthe bus is never late again\tjoy\t0.5\n"
+    )
+    reading = read_corpora([CorpusSpec("tweet_intensity", path)])
+    assert [(t.text, t.source_id, t.labels, t.intensity) for t in reading.transcripts] == [
+        ("the bus is late again @user #raging", "1", ("anger", "sadness", "fear"), 0.7),
+        ("the bus is never late again", "4", ("joy",), 0.5),
+    ]
+    assert reading.counts["tweet_intensity"].dropped == {"near_duplicate": 1, "duplicate": 1}
+
+
+def test_the_first_stays_though_a_later_near_duplicate_is_longer(tmp_path):
+    lines = ["thank you very much", "oh thank you so much", "thank you for nothing"]
+    reading = read_corpora([text_file(tmp_path / "x.txt", lines)])
+    assert [t.text for t in reading.transcripts] == [lines[0], lines[2]]
+
+
+def test_foreign_lines_are_counted(tmp_path):
+    lines = ["what a long day", "was für ein schöner Tag heute", "aww yay lol"]
+    reading = read_corpora([text_file(tmp_path / "x.txt", lines)])
+    assert [t.text for t in reading.transcripts] == [lines[0], lines[2]]
+    assert reading.counts["text:x.txt"].dropped == {"foreign_language": 1}
+
+
+def test_a_transcript_names_the_file_that_it_comes_from(tmp_path):
+    for name in ("dev", "train"):
+        (tmp_path / f"{name}.tsv").write_text(f"my {name} sentence is here\t2\ta\n")
+    reading = read_corpora([CorpusSpec("go_emotions", tmp_path)])
+    assert [t.part for t in reading.transcripts] == ["dev", "train"]
+    assert transcript_id(reading.transcripts[0]) == transcript_id(
+        replace(reading.transcripts[0], part="train")
+    )
 
 
 def test_the_same_corpus_twice_adds_nothing(tmp_path):
@@ -101,6 +142,11 @@ def test_every_drop_is_reported_with_file_row_and_reason(tmp_path):
         ("text:x.txt", "x.txt", 3, DropReason.EMPTY),
         ("text:x.txt", "x.txt", 4, DropReason.DUPLICATE),
     ]
+    assert [(d.text, d.repeats) for d in dropped] == [
+        ("", ""),
+        ("", ""),
+        ("Fine, little sentence!", "fine little sentence"),
+    ]
 
 
 def test_length_limits_can_be_set(tmp_path):
@@ -109,6 +155,28 @@ def test_length_limits_can_be_set(tmp_path):
     )
     reading = read_corpora([spec], min_words=2, max_characters=15)
     assert [t.text for t in reading.transcripts] == ["amber birch", "amber birch fir"]
+
+
+phrases = st.lists(st.sampled_from(["oh", "wow", "rain", "again", "today"]), min_size=3, max_size=4)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    corpora=st.lists(st.lists(phrases.map(" ".join), min_size=1, max_size=12), min_size=1),
+    limit=st.integers(min_value=1, max_value=20),
+)
+def test_a_larger_limit_only_adds_to_what_a_smaller_one_gives(tmp_path, corpora, limit):
+    specs = [text_file(tmp_path / f"{i}.txt", lines) for i, lines in enumerate(corpora)]
+    few = read_corpora(specs, limit=limit)
+    assert adds_up(few)
+    for larger in (limit + 1, limit + 5, None):
+        many = read_corpora(specs, limit=larger)
+        for spec in specs:
+            begun = [t.text for t in few.transcripts if t.source == spec.source]
+            texts = [t.text for t in many.transcripts if t.source == spec.source]
+            assert texts[: len(begun)] == begun
 
 
 pieces = [

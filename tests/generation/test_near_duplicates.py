@@ -30,7 +30,7 @@ SAME = {
         "Happy birthday @user #cake #party #forty",
     ),
     "a hashtag for a word": ("I will stay #calm and wait here", "i will stay calm and wait here"),
-    "an interjection": ("Oh, I can't believe it!", "I can’t believe it"),
+    "an interjection": ("Oh, I can't believe it!", "I can\u2019t believe it"),
     "an article": ("thanks for the clarification", "Thanks for clarification!"),
     "a contraction": ("I'm not going to bed", "im not gonna bed"),
     "a misspelling": (
