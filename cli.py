@@ -100,17 +100,9 @@ def annotate(
         int | None, typer.Option(min=1, help="CPU threads; one per core by default.")
     ] = None,
     gpu_layers: Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")] = 0,
-    temperature: Annotated[
-        float | None, typer.Option(help="For generate: temperature of the draws.")
-    ] = None,
-    slots: Annotated[
-        int | None, typer.Option(help="For generate: items decoded side by side.")
-    ] = None,
-    retries: Annotated[
-        int | None, typer.Option(help="For generate: new draws for an item that fails a check.")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(help="For generate: most tokens of an answer.")
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="For generate: NAME=VALUE, such as temperature=0.7; repeatable."),
     ] = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how long it will take here.")
@@ -121,17 +113,10 @@ def annotate(
 
     Example: `countenance annotate --corpus go_emotions=data/dev.tsv --out runs/dev --limit 2000`
     """
-    from .generation import AnnotationConfig, GenerateSettings, LabelUse, parse_corpus_option
+    from .generation import AnnotationConfig, LabelUse, parse_corpus_option, parse_settings
     from .generation import annotate as run_annotation
     from .generation import estimate as run_estimate
 
-    generation: dict[str, Any] = {
-        "temperature": temperature,
-        "slots": slots,
-        "retries": retries,
-        "max_tokens": max_tokens,
-    }
-    given = {name: value for name, value in generation.items() if value is not None}
     options: dict[str, Any] = {"workers": workers} if workers else {}
     config = AnnotationConfig(
         corpora=tuple(parse_corpus_option(name, text_column=text_column) for name in corpus),
@@ -145,7 +130,7 @@ def annotate(
         gpu_layers=gpu_layers,
         prompt_version=prompt,
         mapping_version=mapping,
-        generation=GenerateSettings(**given),
+        generation=parse_settings(setting or []),
         **options,
     )
     if estimate:

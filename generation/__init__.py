@@ -1,7 +1,7 @@
 """From corpora to annotation records: readers, prompts, the engine, composition, the run store."""
 
 from .annotate import annotate
-from .annotation_config import AnnotationConfig
+from .annotation_config import AnnotationConfig, parse_settings
 from .corpora import CorpusReading, CorpusSpec, parse_corpus_option, read_corpora
 from .corpora_tables import describe_corpus, emotion_names, known_corpora
 from .estimate import estimate
@@ -37,6 +37,7 @@ __all__ = [
     "fit_head",
     "known_corpora",
     "parse_corpus_option",
+    "parse_settings",
     "part_checksums",
     "read_corpora",
     "read_manifest",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..au_mapping import AUMapping
 from ..errors import RunError
@@ -79,6 +80,29 @@ class AnnotationConfig:
             raise RunError("tagger: only the strategy 'score' has one; leave it out")
         object.__setattr__(self, "strategy", strategy)
         object.__setattr__(self, "prompt_version", self.prompt_version or _PROMPTS[strategy])
+
+
+def parse_settings(options: Sequence[str]) -> GenerateSettings:
+    """The settings of ``generate`` from ``NAME=VALUE`` options, the others as they are by default.
+
+    Raises:
+        RunError: Unknown name, or a value that is no number or out of its range.
+    """
+    kinds = {name: type(value) for name, value in GenerateSettings().as_dict().items()}
+    given: dict[str, Any] = {}
+    for option in options:
+        name, _, value = option.partition("=")
+        if name not in kinds:
+            raise RunError(
+                f"setting {option!r}: expected NAME=VALUE with NAME of {', '.join(kinds)}"
+            )
+        try:
+            given[name] = kinds[name](value)
+        except ValueError:
+            raise RunError(
+                f"setting {option!r}: expected a number of type {kinds[name].__name__}"
+            ) from None
+    return GenerateSettings(**given)
 
 
 @contextmanager

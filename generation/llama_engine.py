@@ -110,9 +110,7 @@ class LlamaEngine:
         self._memory = self._api.llama_get_memory(self._context)
         self._batch = self._api.llama_batch_init(context_tokens, 0, 1)
         self.vocabulary_size = self.vocabulary.size
-        self.hidden_size: int = (
-            self._api.llama_model_n_embd(weights.handle) if hidden_states else 0
-        )
+        self.hidden_size: int = self._api.llama_model_n_embd(weights.handle) if hidden_states else 0
         self._prefix_length = 0
 
     def close(self) -> None:

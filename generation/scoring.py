@@ -137,6 +137,10 @@ class Scorer:
             hidden_state=self._hidden_state(),
         )
 
+    def count_tokens(self, transcript: str) -> int:
+        """How many tokens are decoded for one transcript, the shared prefix not counted."""
+        return len(self.engine.tokenize(transcript)) + len(self._stem)
+
     def _hidden_state(self) -> np.ndarray:
         if not self.engine.hidden_size:
             return np.zeros(0, np.float32)

@@ -15,10 +15,12 @@ from countenance.errors import CorpusError, EngineError, RunError
 from countenance.generation import (
     AnnotationConfig,
     CorpusSpec,
+    GenerateSettings,
     LabelUse,
     annotate,
     emotion_names,
     estimate,
+    parse_settings,
     read_corpora,
     read_manifest,
     read_records,
@@ -243,6 +245,20 @@ def test_bad_input_leaves_no_folder_behind(tmp_path):
     with pytest.raises(RunError, match="seed: expected 0 to 4294967295, found -1"):
         config(run, seed=-1)
     assert not run.exists()
+
+
+def test_settings_of_generate_are_given_by_name():
+    settings = parse_settings(["temperature=0.5", "slots=8"])
+    assert (settings.temperature, settings.slots) == (0.5, 8)
+    assert parse_settings([]) == GenerateSettings()
+    for option, message in (
+        ("heat=1", "expected NAME=VALUE with NAME of temperature, min_p"),
+        ("slots", "expected a number of type int"),
+        ("slots=1.5", "expected a number of type int"),
+        ("slots=0", "slots: expected 1 to"),
+    ):
+        with pytest.raises(RunError, match=message):
+            parse_settings([option])
 
 
 def test_a_run_is_not_continued_with_another_seed(tmp_path):
