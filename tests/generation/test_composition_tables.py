@@ -22,8 +22,8 @@ FROZEN = {
     "emotions-v1": "f46c169f63fa27d8d1c5c34f03881c4c462028232266097f4a67c17bad9c4eac",
     "emotion_action_units-v1": "8efc32be5a4e39ea7b18144c6df1875165dc199a7f04fa874b7badd5dd351dec",
     "phrases-v1": "1aac651da47a7b4ccc449eae287db8f48f574bf5888ac8d70047e405bca8f54f",
-    "emotion_action_units-v2": "cb545501340ca6c76d8f7e80c03e53bc3339461307e749f8ec6503a393ef4da0",
-    "phrases-v2": "c6070f3c0c31df96ac13147228fc9f009e4dc93008f0b8a83b0cf18a205468b5",
+    "emotion_action_units-v2": "583c14c9a6c476134ecf61127a446c88be0acf993d0c9928be5b1590dd090a5b",
+    "phrases-v2": "2af2143fcdaa74ed6da6626e06bf035a90da905657c421851cf0650dd3c6b0d2",
 }
 
 
