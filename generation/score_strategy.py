@@ -10,9 +10,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..errors import CountenanceError
+from ..au_mapping import ActionUnit
+from ..errors import CountenanceError, TableError
 from .action_unit_draw import draw_action_units
 from .calibration import calibrate
+from .composition_checks import describes, face_fault
 from .description import compose_description
 from .emotion_table import EMOTION_TABLE
 from .labels import LabelUse, human_emotions, settle_feeling
@@ -24,6 +26,8 @@ from .tagging import Tagger, open_tagger
 from .transcripts import Transcript, transcript_id
 
 TOO_LONG = "too_many_tokens"
+# A face whose own description cannot be read back to it is drawn again; some in a thousand are.
+_DRAWS = 5
 
 
 class ScoreStrategy:
@@ -75,15 +79,27 @@ class ScoreStrategy:
         human = human_emotions(transcript, self._labels)
         strength = self._tagger.strength(reading, human)
         feeling = settle_feeling(transcript, self._labels, said, self._tagger.tags, strength)
-        draws = np.random.default_rng([self._seed, int(transcript_id(transcript), 16)])
         assert feeling.strength is not None
-        units = draw_action_units(feeling.emotions, feeling.strength, draws)
-        return Face(
-            feeling=feeling,
-            said=said,
-            description=compose_description(units, list(feeling.emotions), draws),
-            action_units=[str(unit) for unit in units],
-        )
+        for attempt in range(_DRAWS):
+            draws = np.random.default_rng([self._seed, int(transcript_id(transcript), 16), attempt])
+            units = draw_action_units(feeling.emotions, feeling.strength, draws)
+            description = compose_description(units, list(feeling.emotions), draws)
+            fault = _inconsistency(feeling.emotions, units, description)
+            if fault is None:
+                break
+        else:
+            raise TableError(fault)
+        return Face(feeling, said, description, [str(unit) for unit in units])
+
+
+def _inconsistency(
+    emotions: Sequence[str], units: Sequence[ActionUnit], description: str
+) -> str | None:
+    """Why emotions, action units and description do not belong together, or None."""
+    names = [str(unit) for unit in units]
+    if fault := face_fault(emotions, names):
+        return fault
+    return None if describes(description, names) else "the description says other action units"
 
 
 @contextmanager
