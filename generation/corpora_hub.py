@@ -53,7 +53,7 @@ def parse_hub_name(
     """
     name = name.strip()
     if name.startswith((".", "/", "~")):
-        folder = str(Path(name).expanduser())
+        folder = str(Path(name).expanduser().absolute())
         return HubDataset(folder, text_column=text_column, label_column=label_column)
     repository, at, revision = name.partition("@")
     repository, colon, configuration = repository.partition(":")

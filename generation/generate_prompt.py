@@ -84,6 +84,11 @@ class GeneratePrompt:
             reject(str(version), "$.question", f"expected {_PLACE} exactly once")
         return prompt
 
+    @staticmethod
+    def file(version: str) -> Path:
+        """Where a packaged prompt lies."""
+        return PROMPTS / f"{version}.json"
+
     def messages(self, mapping: AUMapping) -> list[Message]:
         """The conversation up to the answer, with ``PLACEHOLDER`` where the transcript goes."""
         units = ", ".join(_listed(mapping, name) for name in mapping.action_units)
@@ -158,7 +163,7 @@ def _unit_patterns(mapping: AUMapping) -> str:
 
 
 def _listed(mapping: AUMapping, name: str) -> str:
-    """One line of the list, "12 lip corner puller": the prefix AU, said once before the list, saves a tenth of it."""
+    """'12 lip corner puller': AU is said once, before the list, which saves 26 tokens."""
     return f"{name.removeprefix('AU')} {mapping.info(name).name.lower()}"
 
 

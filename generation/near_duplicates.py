@@ -4,9 +4,10 @@ The rule. Texts are compared by their *words*: case, punctuation, links, mention
 fillers ("oh", "really"), lengthened letters and repeats do not count, and spellings of the same
 words are one ("im", "I am"). Two texts are near-duplicates when
 
-- they have the same words in the same order. Of every ``WORDS_PER_SLIP`` words one may be misspelt
-  (five letters or more, the same first letter, one letter put in, left out, changed or swapped with
-  the next; never a number or a feeling) and one light word ("of", "that") may lack or be another;
+- they have the same words in the same order. Of every ``WORDS_PER_SLIP`` words one light word
+  ("of", "that") may lack or be another, and of every so many others one may be misspelt: five
+  letters or more, the same first letter, one letter put in, left out, changed or swapped with the
+  next; never a number or a feeling;
 - negations are the same;
 - emoji and sad faces are the same; in a text of ``WORDS_PER_SLIP`` words or more one side may lack
   some;
@@ -24,7 +25,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from rapidfuzz.distance import OSA, Levenshtein
 
@@ -34,6 +35,7 @@ from .transcripts import LINK, MENTION
 NEAR_DUPLICATES_TABLE = "near_duplicates-v1"
 WORDS_PER_SLIP = 6
 MIN_BODY = 4
+MAX_SHARED = 40
 _MIN_TYPO_LETTERS = 5
 _MIN_WORDS = 3
 _APOSTROPHES = re.compile("(?<=\\w)['\u2018\u2019\u02bc`\u00b4](?=\\w)")
@@ -65,7 +67,8 @@ class NearDuplicates:
 
     A text may hold one misspelt word in so many. Its words, light ones left out, are cut into one
     part more than that, so one part is the same in both texts of every pair that the rule allows:
-    looking up the parts misses none.
+    looking up the parts misses none, but for texts made by a template: of a part that more than
+    ``MAX_SHARED`` kept texts have in common only the first of these are compared.
     """
 
     def __init__(self) -> None:
@@ -84,11 +87,14 @@ class NearDuplicates:
             if is_same(word(self._texts[number]), wording):
                 return number
         for part in parts:
-            self._by_part.setdefault(part, []).append(len(self._texts))
+            sharing = self._by_part.setdefault(part, [])
+            if len(sharing) < MAX_SHARED:
+                sharing.append(len(self._texts))
         self._texts.append(text)
         return None
 
 
+@lru_cache(maxsize=4096)
 def word(text: str) -> Wording:
     """Return what of a cleaned text counts when it is compared."""
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -119,7 +125,7 @@ def is_same(first: Wording, second: Wording) -> bool:
     return (
         _signs_agree(first.signs, second.signs, shorter)
         and _tails_agree(first.tail, second.tail, shorter)
-        and _words_agree(first.words, second.words, shorter // WORDS_PER_SLIP)
+        and _words_agree(first.words, second.words)
     )
 
 
@@ -172,9 +178,10 @@ def _without_fillers(words: list[str]) -> tuple[str, ...]:
     return tuple(item for item, _ in groupby(kept if len(kept) >= _MIN_WORDS else words))
 
 
-def _words_agree(first: tuple[str, ...], second: tuple[str, ...], slips: int) -> bool:
+def _words_agree(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     if first == second:
         return True
+    slips = min(len(first), len(second)) // WORDS_PER_SLIP
     if abs(len(first) - len(second)) > slips:
         return False
     typos = light = 0
@@ -187,7 +194,7 @@ def _words_agree(first: tuple[str, ...], second: tuple[str, ...], slips: int) ->
             typos += 1
         else:
             return False
-    return typos <= slips and light <= slips
+    return light <= slips and typos <= len(_heavy(first)) // WORDS_PER_SLIP
 
 
 def _is_typo(one: str, other: str) -> bool:
@@ -218,18 +225,21 @@ def _names_feeling(tail: Collection[str]) -> bool:
     return any(item.startswith(_table().emotion_stems) for item in tail)
 
 
-def _parts(words: tuple[str, ...]) -> list[bytes]:
-    """Return a key for each part of the words: how many words there are, its place, its words.
+def _heavy(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words that must be there: light ones may lack in a long text only."""
+    if len(words) < WORDS_PER_SLIP:
+        return words
+    return tuple(item for item in words if item not in _table().light)
 
-    Light words may differ in a long text only, so only there they are left out.
-    """
-    heavy = words
-    if len(words) >= WORDS_PER_SLIP:
-        heavy = tuple(item for item in words if item not in _table().light)
+
+def _parts(words: tuple[str, ...]) -> list[bytes]:
+    """Return a key for the words as a whole and for each part: how many words, which part, it."""
+    heavy = _heavy(words)
     number = len(heavy) // WORDS_PER_SLIP + 1
+    bounds = [place * len(heavy) // number for place in range(number + 1)]
+    spans = [(0, len(heavy)), *(pairwise(bounds) if number > 1 else ())]
     parts = []
-    for place in range(number):
-        start, end = place * len(heavy) // number, (place + 1) * len(heavy) // number
+    for place, (start, end) in enumerate(spans):
         content = f"{len(heavy)} {place} {' '.join(heavy[start:end])}"
         parts.append(blake2b(content.encode("utf-8"), digest_size=8).digest())
     return parts

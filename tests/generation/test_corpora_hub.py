@@ -107,6 +107,14 @@ def test_rows_go_through_the_same_rules_as_those_of_files(tagged):
     assert [(d.file, d.row) for d in dropped] == [(tagged / "train", 3), (tagged / "test", 1)]
 
 
+def test_a_folder_may_be_named_from_here(tagged, monkeypatch):
+    monkeypatch.chdir(tagged.parent)
+    spec = parse_corpus_option("hub:./tagged")
+    assert spec.source == "hub:tagged"
+    assert len(read_corpora([spec]).transcripts) == 3
+    assert "cannot be read" in failure(parse_corpus_option("hub:./nowhere"))
+
+
 def test_without_a_label_column_there_are_no_tags(tagged):
     assert {t.labels for t in read_corpora([hub(tagged)]).transcripts} == {()}
 

@@ -20,6 +20,10 @@ from countenance.generation.tables_reading import read_table
 TABLES = SAMPLES.parents[1] / "tables"
 FROZEN = {
     TABLES / "corpora-v1.json": "4c24621f16bee69209783acc9f1fcb70148cc0ada57ead7445d7e8a0ed23d13a",
+    TABLES
+    / "near_duplicates-v1.json": "cf6f79260ef8ef4cc4af8dd09a5f07c1ac0e242ba6e9b5863b5e5a1b96c337b0",
+    TABLES
+    / "language_check-v1.json": "47b6f13cd62be5d5c4ef978f80d1357c4634ddb252ea60616d557e7f64e43e53",
     SAMPLES: "b80d9f15c36c6aaf5bdbacb0d6db5a2b185a92d0e370c1f25e37939ec017e44b",
 }
 

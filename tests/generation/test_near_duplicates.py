@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -117,6 +118,26 @@ def test_the_first_of_several_is_found():
         "well my cat can open doors",
     ]
     assert [kept.find_or_add(text) for text in texts] == [None, None, 0, 1, 0]
+
+
+def test_many_texts_of_one_template_do_not_take_for_ever():
+    kept = NearDuplicates()
+    names = [f"{a}{b}" for a in "bcdfgklmprst" for b in ("ona", "iro", "etu", "ama", "ule", "ido")]
+    texts = [
+        f"a hug to my friend {a} and {b} on {c} day" for a in names for b in names for c in "xy"
+    ]
+    start = time.process_time()
+    found = [kept.find_or_add(text) for text in texts]
+    assert len(texts) > 10_000
+    assert found.count(None) == len(texts)
+    assert time.process_time() - start < 10
+
+
+def test_slips_are_counted_against_the_words_that_are_not_light():
+    long = "the children waited in front of the school for the driver and then for the teacher"
+    assert is_same(word(long), word(long.replace("driver", "drivver")))
+    twice = long.replace("driver", "drivver").replace("teacher", "taecher")
+    assert not is_same(word(long), word(twice))
 
 
 WORDS = ["not", "happy", "hungry", "the", "of", "oh", "people", "peopel", "waiting", "soooo", "so"]
