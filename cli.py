@@ -53,6 +53,9 @@ class Labels(StrEnum):
 
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Llm = Annotated[str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="CPU threads; one per core by default.")]
+GpuLayers = Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw.")]
 
 
@@ -62,13 +65,12 @@ def annotate(
         list[str],
         typer.Option(
             help="NAME=PATH, repeatable. NAME: go_emotions, tweet_intensity, isear, meld, csv, "
-            "tsv, jsonl, parquet or text; or just `samples`, the packaged transcripts."
+            "tsv, jsonl, parquet or text; `samples`, the packaged transcripts; "
+            "go_emotions=hub, or hub:OWNER/NAME."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Run folder; an unfinished run is continued.")],
-    model: Annotated[
-        str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")
-    ] = "packaged",
+    model: Llm = "packaged",
     strategy: Annotated[
         Strategy | None,
         typer.Option(help="score for the packaged model, generate for any other, by default."),
@@ -89,17 +91,18 @@ def annotate(
     ] = "",
     mapping: Annotated[str, typer.Option(help="Table of action units: `v1` or `extended`.")] = "v1",
     text_column: Annotated[
-        str, typer.Option(help="Column of the text in csv, tsv, jsonl and parquet files.")
+        str, typer.Option(help="Column of the text in csv, tsv, jsonl, parquet and Hub data.")
     ] = "text",
+    label_column: Annotated[
+        str | None, typer.Option(help="Column of the human tags in Hub data.")
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Most transcripts: the first, shared evenly among the corpora."),
     ] = None,
     seed: Seed = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; one per core by default.")
-    ] = None,
-    gpu_layers: Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")] = 0,
+    workers: Workers = None,
+    gpu_layers: GpuLayers = 0,
     setting: Annotated[
         list[str] | None,
         typer.Option(help="For generate: NAME=VALUE, such as temperature=0.7; repeatable."),
@@ -119,7 +122,10 @@ def annotate(
 
     options: dict[str, Any] = {"workers": workers} if workers else {}
     config = AnnotationConfig(
-        corpora=tuple(parse_corpus_option(name, text_column=text_column) for name in corpus),
+        corpora=tuple(
+            parse_corpus_option(name, text_column=text_column, label_column=label_column)
+            for name in corpus
+        ),
         out=out,
         model=model,
         strategy=strategy.value if strategy else "",
@@ -164,17 +170,13 @@ def fit_head(
         typer.Option(help="NAME=PATH, repeatable: go_emotions for tags, tweet_intensity."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the head to write.")],
-    model: Annotated[
-        str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")
-    ] = "packaged",
+    model: Llm = "packaged",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Most train transcripts of each kind, drawn by seed.")
     ] = None,
     seed: Seed = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; one per core by default.")
-    ] = None,
-    gpu_layers: Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")] = 0,
+    workers: Workers = None,
+    gpu_layers: GpuLayers = 0,
     json_output: JsonFlag = False,
 ) -> None:
     """Fit the models that turn an LLM's answers into tags, on corpora with human labels.

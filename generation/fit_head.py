@@ -25,7 +25,7 @@ from .head_features import Examples, Features, read_features
 from .model_files import PACKAGED, resolve_model
 from .scoring import ScorePrompt, open_scorers
 from .tables_reading import NEUTRAL, load_emotions
-from .transcripts import Transcript
+from .transcripts import Transcript, normalise
 
 # A basic emotion that nobody rated, and the rated one whose face is nearest to it.
 _NEAREST_RATED = {"disgust": "anger"}
@@ -71,9 +71,12 @@ def fit_head(config: HeadFitConfig, *, show_progress: bool = False) -> Calibrati
 
     prompt = ScorePrompt.load(config.prompt_version)
     model = resolve_model(config.model)
-    train = published_transcripts(config, TRAIN)
-    tagged, rated = training_sets(train, config)
     held_out = published_transcripts(config, DEV)
+    seen_in_dev = {normalise(item.text) for item in held_out}
+    tagged, rated = (
+        [item for item in items if normalise(item.text) not in seen_in_dev]
+        for items in training_sets(published_transcripts(config, TRAIN), config)
+    )
     with open_scorers(model, prompt, config.workers, config.gpu_layers) as scorers:
         calibration = calibrate(scorers, model, show_progress=show_progress)
         tagged_examples, rated_examples, unseen = (

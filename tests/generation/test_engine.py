@@ -238,7 +238,7 @@ def test_an_unknown_prompt_lists_the_known_ones():
 
 def test_answers_that_begin_alike_are_refused(weights):
     prompt = ScorePrompt(
-        "score-v9", "Text: ", "\n:", {"a": " joy", "b": " joy ride"}, {}, (" a",), (" b",)
+        "score-v9", "Text: ", "\n:", {"a": " joy", "b": " joy ride"}, (" a",), (" b",)
     )
     with LlamaEngine(weights) as engine, pytest.raises(EngineError, match="begin with the same"):
         Scorer(engine, prompt)
