@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,9 @@ from countenance.generation.fit_head import (
     training_sets,
     without_tables,
 )
-from countenance.generation.head import CalibrationHead
+from countenance.generation.head import CalibrationHead, head_input
 from countenance.generation.head_features import Examples, Features, read_features
-from countenance.generation.head_fitting import fit_tensors
+from countenance.generation.head_fitting import Penalties, fit_tensors
 from countenance.generation.model_files import resolve_model
 from countenance.generation.scoring import ScorePrompt, open_scorers
 from countenance.generation.transcripts import Transcript
@@ -44,6 +45,9 @@ CORPORA = Path(__file__).parents[2] / "shared" / "data" / "corpora"
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MARGINS = tuple(np.round(np.arange(0.0, 1.01, 0.1), 2))
 OFFSETS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+TAG_PENALTIES = (0.0003, 0.001, 0.003, 0.01, 0.03)
+RATED_PENALTIES = (0.001, 0.003, 0.01)
+STRENGTH_PENALTIES = (300.0, 1000.0, 3000.0)
 INPUTS = {
     "answers": ("answers",),
     "hidden state": ("hidden",),
@@ -62,6 +66,7 @@ def main() -> None:
     parser.add_argument("--corpora", type=Path, default=CORPORA)
     parser.add_argument("--limit", type=int, default=2000, help="train transcripts of each kind")
     parser.add_argument("--heads", action="store_true", help="also fit heads over several inputs")
+    parser.add_argument("--penalties", action="store_true", help="also fit under other penalties")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if not arguments.corpora.is_dir():
@@ -83,6 +88,8 @@ def main() -> None:
     }
     if arguments.heads:
         tables["heads, dev"] = heads(read, calibration, prompt.tags, config.seed)
+    if arguments.penalties:
+        tables["penalties, dev"] = penalties(read, calibration, prompt.tags, config.seed)
     if arguments.json:
         print(json.dumps(tables))
         return
@@ -150,31 +157,66 @@ def heads(
 ) -> list[dict[str, object]]:
     """Heads over several inputs, fitted on train."""
     parts = [_inputs(features, calibration) for features in read]
-    rows = []
-    for name, wanted in INPUTS.items():
-        tagged, rated, dev = (
-            _examples(features.transcripts, np.hstack([part[key] for key in wanted]))
-            for features, part in zip(read, parts, strict=True)
+    return [
+        {
+            "input": name,
+            **_head_row(
+                [
+                    _examples(features.transcripts, np.hstack([part[key] for key in wanted]))
+                    for features, part in zip(read, parts, strict=True)
+                ],
+                tags,
+                seed,
+                Penalties(),
+            ),
+        }
+        for name, wanted in INPUTS.items()
+    ]
+
+
+def penalties(
+    read: list[Features], calibration: Calibration, tags: Tags, seed: int
+) -> list[dict[str, object]]:
+    """The shipped input under other penalties, fitted on train."""
+    examples = [
+        _examples(
+            features.transcripts,
+            head_input(calibration.standardise(features.tag_scores), features.hidden_states),
         )
-        rated_names = sorted({labels[0] for labels in rated.labels})
-        tensors = fit_tensors(tagged, rated, tags, rated_names, seed, lambda: None)
-        head = CalibrationHead({"tags": tags, "rated": rated_names, "strength_groups": {}}, tensors)
-        unrated = np.isnan(dev.strengths)
-        labels = _where(dev.labels, unrated)
-        probabilities = head.tag_probabilities(dev.features[unrated])
-        strengths = [
-            (head.strength(row), float(rating))
-            for row, rating in zip(dev.features[~unrated], dev.strengths[~unrated], strict=True)
-        ]
-        rows.append(
-            {
-                "input": name,
-                "fitted_on": len(tagged.labels),
-                **_short(tag_agreement(best_emotions(probabilities, labels, tags))),
-                "spearman": strength_agreement(strengths)["spearman"],
-            }
-        )
-    return rows
+        for features in read
+    ]
+    trials = [Penalties(tag=tag) for tag in TAG_PENALTIES]
+    trials += [Penalties(rated=rated) for rated in RATED_PENALTIES]
+    trials += [Penalties(strength=strength) for strength in STRENGTH_PENALTIES]
+    return [
+        {**asdict(trial), **_head_row(examples, tags, seed, trial)}
+        for trial in dict.fromkeys(trials)
+    ]
+
+
+def _head_row(
+    examples: list[Examples], tags: Tags, seed: int, chosen: Penalties
+) -> dict[str, object]:
+    tagged, rated, dev = examples
+    rated_names = sorted({labels[0] for labels in rated.labels})
+    tensors = fit_tensors(tagged, rated, tags, rated_names, seed, lambda: None, chosen)
+    head = CalibrationHead({"tags": tags, "rated": rated_names, "strength_groups": {}}, tensors)
+    unrated = np.isnan(dev.strengths)
+    labels = _where(dev.labels, unrated)
+    probabilities = head.tag_probabilities(dev.features[unrated])
+    best = np.array(tags)[probabilities.argmax(axis=1)]
+    strengths = [
+        (head.strength(row), float(rating))
+        for row, rating in zip(dev.features[~unrated], dev.strengths[~unrated], strict=True)
+    ]
+    return {
+        "fitted_on": len(tagged.labels),
+        **_short(tag_agreement(best_emotions(probabilities, labels, tags))),
+        "first_with_neutral": round(
+            100 * float(np.mean([tag in found for tag, found in zip(best, labels, strict=True)])), 2
+        ),
+        "spearman": strength_agreement(strengths)["spearman"],
+    }
 
 
 def _inputs(features: Features, calibration: Calibration) -> dict[str, np.ndarray]:

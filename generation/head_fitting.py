@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,24 @@ from sklearn.model_selection import KFold
 from .head_features import Examples
 from .tables_reading import NEUTRAL
 
-# Inverse penalties of the logistic regressions and penalty of the ridge regressions over
-# standardised features, chosen on the dev files (LOG.md).
-TAG_INVERSE_PENALTY = 0.003
-RATED_INVERSE_PENALTY = 0.003
-STRENGTH_PENALTY = 1000.0
 _ITERATIONS = 400
 _FOLDS = 5
 _FEWEST_POSITIVES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Penalties:
+    """How strongly weights are held down, over standardised features; chosen on dev (LOG.md).
+
+    Attributes:
+        tag: Inverse penalty (scikit-learn's C) of the tags' logistic regressions.
+        rated: The same for the softmax over the rated emotions.
+        strength: Penalty (alpha) of the ridge regressions.
+    """
+
+    tag: float = 0.003
+    rated: float = 0.003
+    strength: float = 1000.0
 
 
 def fit_tensors(
@@ -29,6 +40,7 @@ def fit_tensors(
     rated_names: Sequence[str],
     seed: int,
     step: Callable[[], None],
+    penalties: Penalties | None = None,
 ) -> dict[str, np.ndarray]:
     """Fit all linear models of a head.
 
@@ -39,20 +51,22 @@ def fit_tensors(
         rated_names: Names of the columns of the strength models.
         seed: Seed of the folds.
         step: Called after each fitted model.
+        penalties: Default: those that were chosen on dev.
 
     Returns:
         The tensors of ``CalibrationHead``, float32.
     """
+    penalties = penalties or Penalties()
     means = tagged.features.mean(axis=0)
     deviations = np.maximum(tagged.features.std(axis=0), 1e-6)
     tagged_rows = (tagged.features - means) / deviations
     rated_rows = (rated.features - means) / deviations
-    tag_weights, tag_biases = _fit_tags(tagged_rows, tagged.labels, tags, step)
+    tag_weights, tag_biases = _fit_tags(tagged_rows, tagged.labels, tags, penalties.tag, step)
     emotions = np.array([rated_names.index(labels[0]) for labels in rated.labels])
-    chooser = _fit_chooser(rated_rows, emotions, len(rated_names))
+    chooser = _fit_chooser(rated_rows, emotions, len(rated_names), penalties.rated)
     step()
     strength_weights, strength_biases = _fit_strengths(
-        rated_rows, rated.strengths, emotions, len(rated_names), seed
+        rated_rows, rated.strengths, emotions, len(rated_names), penalties.strength, seed
     )
     step()
     tensors = {
@@ -72,6 +86,7 @@ def _fit_tags(
     rows: np.ndarray,
     labels: Sequence[tuple[str, ...]],
     tags: Sequence[str],
+    inverse_penalty: float,
     step: Callable[[], None],
 ) -> tuple[np.ndarray, np.ndarray]:
     """One logistic regression a tag; a tag that nobody gave stays as improbable as it is."""
@@ -80,7 +95,7 @@ def _fit_tags(
     for column, tag in enumerate(tags):
         given = np.array([tag in found for found in labels])
         if _FEWEST_POSITIVES <= given.sum() < len(given):
-            model = LogisticRegression(C=TAG_INVERSE_PENALTY, max_iter=_ITERATIONS)
+            model = LogisticRegression(C=inverse_penalty, max_iter=_ITERATIONS)
             model.fit(rows, given)
             weights[:, column], biases[column] = model.coef_[0], model.intercept_[0]
         step()
@@ -88,12 +103,12 @@ def _fit_tags(
 
 
 def _fit_chooser(
-    rows: np.ndarray, emotions: np.ndarray, count: int
+    rows: np.ndarray, emotions: np.ndarray, count: int, inverse_penalty: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """A softmax over the rated emotions, as (n_features, n_rated) and (n_rated,)."""
     if count == 1:
         return np.zeros((rows.shape[1], 1)), np.zeros(1)
-    model = LogisticRegression(C=RATED_INVERSE_PENALTY, max_iter=_ITERATIONS).fit(rows, emotions)
+    model = LogisticRegression(C=inverse_penalty, max_iter=_ITERATIONS).fit(rows, emotions)
     if count == 2:  # scikit-learn keeps one column for two classes
         return (
             np.stack([-model.coef_[0] / 2, model.coef_[0] / 2], axis=1),
@@ -103,7 +118,12 @@ def _fit_chooser(
 
 
 def _fit_strengths(
-    rows: np.ndarray, strengths: np.ndarray, emotions: np.ndarray, count: int, seed: int
+    rows: np.ndarray,
+    strengths: np.ndarray,
+    emotions: np.ndarray,
+    count: int,
+    penalty: float,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One ridge regression an emotion, stretched to the spread of the ratings.
 
@@ -113,18 +133,20 @@ def _fit_strengths(
     weights, biases = np.zeros((rows.shape[1], count)), np.zeros(count)
     for column in range(count):
         mine, ratings = rows[emotions == column], strengths[emotions == column]
-        model = Ridge(alpha=STRENGTH_PENALTY).fit(mine, ratings)
-        unseen = _cross_predicted(mine, ratings, seed)
+        model = Ridge(alpha=penalty).fit(mine, ratings)
+        unseen = _cross_predicted(mine, ratings, penalty, seed)
         factor = ratings.std() / max(float(unseen.std()), 1e-6)
         weights[:, column] = model.coef_ * factor
         biases[column] = ratings.mean() + (model.intercept_ - ratings.mean()) * factor
     return weights, biases
 
 
-def _cross_predicted(rows: np.ndarray, ratings: np.ndarray, seed: int) -> np.ndarray:
+def _cross_predicted(
+    rows: np.ndarray, ratings: np.ndarray, penalty: float, seed: int
+) -> np.ndarray:
     predicted = np.empty_like(ratings)
     for fitted, left_out in KFold(_FOLDS, shuffle=True, random_state=seed).split(rows):
-        model = Ridge(alpha=STRENGTH_PENALTY).fit(rows[fitted], ratings[fitted])
+        model = Ridge(alpha=penalty).fit(rows[fitted], ratings[fitted])
         predicted[left_out] = model.predict(rows[left_out])
     return predicted
 

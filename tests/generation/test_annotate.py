@@ -30,6 +30,7 @@ from countenance.generation import (
     transcript_id,
 )
 from countenance.generation.agreement import agreement
+from countenance.generation.composition import describes, face_fault
 from countenance.generation.run_store import part_files
 from countenance.generation.transcripts import normalise
 
@@ -52,6 +53,12 @@ def test_every_transcript_becomes_a_sound_record_or_a_counted_drop(sample_run):
     assert counts["kept"] == len(records) + sum(statistics["rejected"].values()) == 60
     labels, mapping = frozenset(emotion_names()), load_mapping("v1")
     assert [fault for r in records if (fault := record_fault(r, labels, mapping))] == []
+
+
+def test_tags_action_units_and_description_agree_in_every_record(sample_run):
+    for record in read_records(sample_run):
+        assert face_fault(record["emotions"], record["action_units"]) is None
+        assert describes(record["description"], record["action_units"])
 
 
 def test_provenance_names_what_decided_the_records(sample_run):
