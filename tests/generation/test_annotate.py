@@ -254,6 +254,26 @@ def test_bad_input_leaves_no_folder_behind(tmp_path):
     assert not run.exists()
 
 
+def test_a_model_can_write_the_whole_annotation_itself(tmp_path):
+    settings = {
+        "strategy": "generate",
+        "prompt_version": "generate-v1-short",
+        "generation": GenerateSettings(retries=0, slots=2),
+        "limit": 2,
+    }
+    statistics = annotate(config(tmp_path / "run", **settings))
+    assert statistics["accepted"] + sum(statistics["rejected"].values()) == 2
+    human = {transcript_id(t): t.labels for t in read_corpora(SAMPLES, limit=2).transcripts}
+    for record in read_records(tmp_path / "run"):
+        assert (record["strategy"], record["tagger"]) == ("generate", "llm")
+        assert set(record["emotions"]) == set(human[record["id"]])  # given to the model
+        assert (record["emotions_from"], record["model_emotions"]) == ("human", [])
+    identity = read_manifest(tmp_path / "run")["identity"]
+    assert identity["settings"]["retries"] == 0
+    annotate(config(tmp_path / "again", **settings, workers=1))
+    assert part_bytes(tmp_path / "again") == part_bytes(tmp_path / "run")
+
+
 def test_settings_of_generate_are_given_by_name():
     settings = parse_settings(["temperature=0.5", "slots=8"])
     assert (settings.temperature, settings.slots) == (0.5, 8)
