@@ -1,6 +1,6 @@
 """Free annotations a second: `generate` against llama.cpp's own ways to write JSON by a schema.
 
-python benchmarks/generate.py [--items 64] [--repeats 3] [--prompt generate-v1-short] [--json]
+python benchmarks/generate.py [--items 128] [--repeats 3] [--prompt generate-v1-short] [--json]
 
 Three contenders, each in a process of its own with the weights loaded and the prompt decoded before
 the clock starts, take turns `repeats` times on the packaged transcripts, with the same model file,
@@ -13,8 +13,10 @@ chat prompt, JSON schema, sampling settings, token limit and number of threads. 
   at once as slots; the best slot count of `--server-slots` is found first. It is no dependency of
   ours: `python -m venv X && X/bin/pip install xllamacpp`, then `--server-python X/bin/python`.
 
-An answer counts as accepted when it is complete (for ours: when it passes the checks of `generate`,
-too); of those, the share that fits the schema by an independent validator is printed.
+Every slot of the product and of the server gets four items a repeat by default, so that the last,
+half-empty batch weighs alike. An answer counts as accepted when it is complete (for ours: when it
+passes the checks of `generate` too); of those, the share that fits the schema by an independent
+validator is printed.
 """
 
 from __future__ import annotations
@@ -178,6 +180,7 @@ class Contender:
         self.rates: list[float] = []
         self.answers: Answers = []
         self.peak = 0.0
+        self.slots: int = task.get("server_slots", 0)
         self._process = subprocess.Popen(
             [python, __file__, "--worker", name],
             stdin=subprocess.PIPE,
@@ -288,7 +291,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             first = repeat * counts[name] % arguments.items
             contender.measure((texts + texts)[first : first + counts[name]])
         if server:
-            server.measure(texts[: arguments.server_items])
+            server.measure(texts[: 4 * server.slots])
     contenders = [*own.values(), *([server] if server else [])]
     result: dict[str, Any] = {item.name: item.report(task["schema"]) for item in contenders}
     for contender in contenders:
@@ -332,9 +335,8 @@ def show(result: dict[str, Any]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--items", type=int, default=64, help="transcripts a repeat, ours")
+    parser.add_argument("--items", type=int, default=128, help="transcripts a repeat, ours")
     parser.add_argument("--chat-items", type=int, default=8, help="the same for the chat")
-    parser.add_argument("--server-items", type=int, default=32, help="the same for the server")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--slots", type=int, default=32, help="slots of ours")

@@ -98,9 +98,9 @@ def test_answers_come_in_the_given_order_and_make_sound_records(annotator, expec
         assert reason.startswith(("check: description: ", "unfinished: "))
 
 
-@pytest.mark.parametrize(("slots", "seed"), [(1, 0), (5, 1), (16, 2)])
+@pytest.mark.parametrize(("slots", "seed"), [(1, 0), (16, 2)])
 def test_neither_batch_nor_order_changes_a_record(weights, expected, slots, seed):
-    order = list(LINES[:3] if slots == 1 else LINES)
+    order = list(LINES[:2] if slots == 1 else LINES)
     random.Random(seed).shuffle(order)
     settings = GenerateSettings(slots=slots, retries=1, transcript_tokens=64, max_tokens=90)
     with open_annotator(weights, settings) as annotator:
@@ -154,7 +154,7 @@ markup = st.sampled_from(
 
 
 @given(st.lists(st.one_of(hostile, markup), min_size=1, max_size=4).map("".join))
-@hypothesis_settings(max_examples=4, deadline=None)
+@hypothesis_settings(max_examples=3, deadline=None)
 def test_no_transcript_breaks_the_answer_or_the_prompt(annotator, text):
     line = Transcript(text, "test", "hostile")
     [(found, outcome)] = annotator.annotate([line])
