@@ -1,6 +1,7 @@
 """The ``generate`` strategy on the real packaged model: order, batches, retries, hostile text."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,13 +36,10 @@ LINES = tuple(
             "He waved at me and I waved back, but he meant the person behind me.",
             "Why is there blood on the kitchen floor?",
             "We sat on the roof until the lights of the town went out.",
-            "I miss her so much that I still lay two plates.",
-            "Ugh, the milk has gone solid.",
-            "Fine, do as you please.",
         )
     )
 )
-SETTINGS = GenerateSettings(slots=8, retries=1, transcript_tokens=64)
+SETTINGS = GenerateSettings(slots=8, retries=1, transcript_tokens=64, max_tokens=90)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +49,14 @@ def weights():
     loaded.close()
 
 
-def open_annotator(weights, settings=SETTINGS, seed=7):
+def small_prompt():
+    """The packaged short prompt with shorter answers, for the sake of the tests' time."""
     prompt = GeneratePrompt.load("generate-v1-short")
-    return GenerateAnnotator(weights, prompt, settings, seed, load_mapping())
+    return replace(prompt, description_characters=(24, 70), max_action_units=3)
+
+
+def open_annotator(weights, settings=SETTINGS, seed=7):
+    return GenerateAnnotator(weights, small_prompt(), settings, seed, load_mapping())
 
 
 @pytest.fixture(scope="module")
@@ -95,50 +98,19 @@ def test_answers_come_in_the_given_order_and_make_sound_records(annotator, expec
         assert reason.startswith(("check: description: ", "unfinished: "))
 
 
-@pytest.mark.parametrize(("slots", "seed"), [(1, 0), (5, 1), (16, 2)])
+@pytest.mark.parametrize(("slots", "seed"), [(1, 0), (16, 2)])
 def test_neither_batch_nor_order_changes_a_record(weights, expected, slots, seed):
-    order = list(LINES[:4] if slots == 1 else LINES)
+    order = list(LINES[:2] if slots == 1 else LINES)
     random.Random(seed).shuffle(order)
-    settings = GenerateSettings(slots=slots, retries=1, transcript_tokens=64)
+    settings = GenerateSettings(slots=slots, retries=1, transcript_tokens=64, max_tokens=90)
     with open_annotator(weights, settings) as annotator:
         for line, face in annotator.annotate(order):
             assert face == expected[line]
 
 
-def test_another_seed_draws_another_answer(weights, expected):
-    with open_annotator(weights, seed=8) as annotator:
-        found = dict(annotator.annotate(LINES))
-    assert sum(found[line] != expected[line] for line in LINES) > len(LINES) // 2
-
-
 def test_the_greatest_seed_is_a_seed(weights):
     with open_annotator(weights, seed=MAX_SEED) as annotator:
         assert [line for line, _ in annotator.annotate(LINES[:1])] == [LINES[0]]
-
-
-def test_a_failed_answer_is_drawn_again_with_another_seed(weights):
-    """With enough retries more faces pass, none changes, and the attempts are counted."""
-    found = {}
-    for retries in (0, 4):
-        settings = GenerateSettings(slots=8, retries=retries, transcript_tokens=64)
-        with open_annotator(weights, settings) as annotator:
-            found[retries] = dict(annotator.annotate(LINES))
-    once = {k for k, face in found[0].items() if isinstance(face, GeneratedFace)}
-    later = {k for k, face in found[4].items() if isinstance(face, GeneratedFace)}
-    assert once < later
-    assert all(found[0][line] == found[4][line] for line in once)
-    assert all(found[4][line].attempts > 1 for line in later - once)
-
-
-def test_human_tags_are_taken_over_and_the_rest_is_written(weights):
-    tags = {LINES[1]: ("excitement", "pride", "joy", "relief"), LINES[2]: ("neutral",)}
-    settings = GenerateSettings(slots=8, retries=6, transcript_tokens=64)
-    with open_annotator(weights, settings) as annotator:
-        found = dict(annotator.annotate(LINES[:4], lambda line: tags.get(line, ())))
-    assert isinstance(found[LINES[1]], GeneratedFace)
-    for line, given_tags in tags.items():
-        if isinstance(found[line], GeneratedFace):
-            assert found[line].emotions == list(given_tags)
 
 
 def test_an_unknown_human_tag_sets_the_item_aside(annotator):
@@ -167,22 +139,6 @@ def test_nothing_in_is_nothing_out(annotator):
     assert list(annotator.annotate([])) == []
 
 
-def test_a_run_that_is_left_early_leaves_the_engine_clean(annotator, expected):
-    running = annotator.annotate(LINES)
-    next(running)
-    running.close()
-    assert list(annotator.annotate(LINES[:2])) == [(k, expected[k]) for k in LINES[:2]]
-
-
-def test_transcripts_are_read_no_further_ahead_than_needed(annotator):
-    taken = []
-    endless = (
-        taken.append(n) or Transcript(f"I said it {n} times.", "test", "") for n in range(99)
-    )
-    next(annotator.annotate(endless))
-    assert len(taken) < 40
-
-
 hostile = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 markup = st.sampled_from(
     [
@@ -198,7 +154,7 @@ markup = st.sampled_from(
 
 
 @given(st.lists(st.one_of(hostile, markup), min_size=1, max_size=4).map("".join))
-@hypothesis_settings(max_examples=6, deadline=None)
+@hypothesis_settings(max_examples=3, deadline=None)
 def test_no_transcript_breaks_the_answer_or_the_prompt(annotator, text):
     line = Transcript(text, "test", "hostile")
     [(found, outcome)] = annotator.annotate([line])
@@ -213,13 +169,14 @@ def test_the_identity_names_what_decides_a_record(weights, annotator):
     assert identity["settings"] == {
         "temperature": 0.8,
         "min_p": 0.05,
-        "max_tokens": 160,
+        "max_tokens": 90,
         "transcript_tokens": 64,
         "retries": 1,
     }
     assert identity["prompt_version"] == "generate-v1-short"
     assert identity["model_sha256"] == annotator.engine.file.sha256
-    with open_annotator(weights, GenerateSettings(slots=4, retries=1, transcript_tokens=64)) as b:
+    fewer = GenerateSettings(slots=4, retries=1, transcript_tokens=64, max_tokens=90)
+    with open_annotator(weights, fewer) as b:
         assert b.identity() == identity
     assert SETTINGS.as_dict() == {**identity["settings"], "slots": 8}
 

@@ -6,6 +6,7 @@ those of Llama 3 Instruct, so that the strategy takes the same path as with the 
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from countenance.generation.chat_template import (
     split_prompt,
 )
 from countenance.generation.generate import GenerateAnnotator, GeneratedFace, GenerateSettings
+from countenance.generation.generate_checks import AnswerChecker, load_answer_rules
 from countenance.generation.generate_prompt import GeneratePrompt
 from countenance.generation.llama_engine import LlamaWeights
 from countenance.generation.model_files import resolve_model
@@ -212,14 +214,80 @@ def test_random_weights_never_write_an_invalid_answer(model, prompt, max_tokens,
             assert re.match(allowed, outcome)
 
 
+HENS = tuple(Transcript(f"The brown hen number {n}.", "test", str(n)) for n in range(9))
+
+
+def open_annotator(model, prompt, *, seed=3, **changes):
+    drawn = {"slots": 8, "retries": 0, "max_tokens": 300, "transcript_tokens": 60} | changes
+    return GenerateAnnotator(model, prompt, GenerateSettings(**drawn), seed, load_mapping())
+
+
+def take_any_words(annotator):
+    """Random letters speak of no face: leave the checks of form, drop those of content."""
+    rules = replace(load_answer_rules(), words=(1, 99), max_repeats=99, regions={}, still=("",))
+    annotator._checker = AnswerChecker(annotator.prompt, annotator.mapping, (), rules)
+
+
 def test_batches_and_order_change_no_record_of_this_architecture_either(model, prompt):
-    lines = [Transcript(f"The brown hen number {n}.", "test", str(n)) for n in range(7)]
     found = []
-    for slots, order in ((1, lines), (8, lines[::-1])):
-        drawn = GenerateSettings(slots=slots, retries=0, max_tokens=300, transcript_tokens=60)
-        with GenerateAnnotator(model, prompt, drawn, 3, load_mapping()) as annotator:
+    for slots, order in ((1, HENS), (8, HENS[::-1])):
+        with open_annotator(model, prompt, slots=slots) as annotator:
             found.append({line.source_id: face for line, face in annotator.annotate(order)})
     assert found[0] == found[1]
+
+
+def test_another_seed_draws_another_answer(model, prompt):
+    found = []
+    for seed in (3, 4):
+        with open_annotator(model, prompt, seed=seed) as annotator:
+            take_any_words(annotator)
+            found.append([face for _, face in annotator.annotate(HENS)])
+    assert sum(a != b for a, b in zip(*found, strict=True)) == len(HENS)
+
+
+def test_a_failed_answer_is_drawn_again_with_another_seed(model, prompt):
+    """With enough retries more faces pass, none changes, and the attempts are counted."""
+    found = {}
+    for retries in (1, 14):
+        with open_annotator(model, prompt, retries=retries) as annotator:
+            found[retries] = dict(annotator.annotate(HENS))
+    soon = {line for line, face in found[1].items() if isinstance(face, GeneratedFace)}
+    later = {line for line, face in found[14].items() if isinstance(face, GeneratedFace)}
+    assert soon < later
+    assert all(found[1][line] == found[14][line] for line in soon)
+    assert all(found[14][line].attempts > 2 for line in later - soon)
+
+
+def test_human_tags_are_taken_over_and_the_rest_is_written(model, prompt):
+    tags = {HENS[1]: ("excitement", "pride", "joy", "relief"), HENS[2]: ("neutral",)}
+    with open_annotator(model, prompt, retries=2) as annotator:
+        take_any_words(annotator)
+        found = dict(annotator.annotate(HENS[:4], lambda line: tags.get(line, ())))
+    for line, given_tags in tags.items():
+        assert isinstance(found[line], GeneratedFace)
+        assert found[line].emotions == list(given_tags)
+
+
+def test_a_run_that_is_left_early_leaves_the_engine_clean(model, prompt):
+    with open_annotator(model, prompt) as annotator:
+        expected = list(annotator.annotate(HENS[:3]))
+        running = annotator.annotate(HENS)
+        next(running)
+        running.close()
+        assert list(annotator.annotate(HENS[:3])) == expected
+
+
+def test_transcripts_are_read_no_further_ahead_than_needed(model, prompt):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield Transcript(f"I said it {len(taken)} times.", "test", "")
+
+    with open_annotator(model, prompt) as annotator:
+        next(annotator.annotate(endless()))
+    assert len(taken) < 60
 
 
 @pytest.mark.parametrize(
