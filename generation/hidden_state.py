@@ -31,6 +31,7 @@ class HiddenStateTap:
         import llama_cpp.llama_cpp as bindings
 
         tensors = _tensor_library()
+        self.state: np.ndarray | None = None
 
         def watch(tensor: int, ask: bool, _user_data: int | None) -> bool:
             if ask:
@@ -41,7 +42,6 @@ class HiddenStateTap:
             self.state = last_row
             return True
 
-        self.state: np.ndarray | None = None
         self.callback: Any = bindings.ggml_backend_sched_eval_callback(watch)
 
 
