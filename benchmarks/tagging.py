@@ -48,6 +48,7 @@ OFFSETS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 TAG_PENALTIES = (0.0003, 0.001, 0.003, 0.01, 0.03)
 RATED_PENALTIES = (0.001, 0.003, 0.01)
 STRENGTH_PENALTIES = (300.0, 1000.0, 3000.0)
+PRIORS = (0.0, 0.25, 0.5, 0.75, 1.0)
 INPUTS = {
     "answers": ("answers",),
     "hidden state": ("hidden",),
@@ -188,6 +189,7 @@ def penalties(
     trials = [Penalties(tag=tag) for tag in TAG_PENALTIES]
     trials += [Penalties(rated=rated) for rated in RATED_PENALTIES]
     trials += [Penalties(strength=strength) for strength in STRENGTH_PENALTIES]
+    trials += [Penalties(prior=prior) for prior in PRIORS]
     return [
         {**asdict(trial), **_head_row(examples, tags, seed, trial)}
         for trial in dict.fromkeys(trials)
@@ -212,10 +214,19 @@ def _head_row(
     return {
         "fitted_on": len(tagged.labels),
         **_short(tag_agreement(best_emotions(probabilities, labels, tags))),
-        "first_with_neutral": round(
-            100 * float(np.mean([tag in found for tag, found in zip(best, labels, strict=True)])), 2
-        ),
+        **_with_neutral(best, labels),
         "spearman": strength_agreement(strengths)["spearman"],
+    }
+
+
+def _with_neutral(best: np.ndarray, labels: list[Tags]) -> dict[str, float]:
+    agreement = tag_agreement(
+        [((str(tag),), found) for tag, found in zip(best, labels, strict=True)]
+    )
+    return {
+        "first_with_neutral": agreement["first_tag_percent"],
+        "macro_f1_with_neutral": agreement["macro_f1"],
+        "neutral_percent": round(100 * float(np.mean(best == "neutral")), 1),
     }
 
 

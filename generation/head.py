@@ -67,7 +67,10 @@ class CalibrationHead:
         return tuple(self.about["tags"])
 
     def tag_probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Probability of every tag: (n_features,) to float64 (n_tags,), or with leading axes."""
+        """Probability of every tag: (n_features,) to float64 (n_tags,), or with leading axes.
+
+        Rare and common tags are partly evened out (``Penalties.prior``), so it is no frequency.
+        """
         logits = self._linear(features, "tag")
         probabilities: np.ndarray = 1.0 / (1.0 + np.exp(-logits))
         return probabilities

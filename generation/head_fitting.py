@@ -26,11 +26,15 @@ class Penalties:
         tag: Inverse penalty (scikit-learn's C) of the tags' logistic regressions.
         rated: The same for the softmax over the rated emotions.
         strength: Penalty (alpha) of the ridge regressions.
+        prior: Share of a tag's log-odds among the training lines that is taken off its bias. A
+            third of GoEmotions is neutral and one line in 600 is grief; read as they are, the
+            probabilities call half of all lines neutral, and nearly all lines of other corpora.
     """
 
     tag: float = 0.003
     rated: float = 0.003
     strength: float = 1000.0
+    prior: float = 0.5
 
 
 def fit_tensors(
@@ -62,6 +66,7 @@ def fit_tensors(
     tagged_rows = (tagged.features - means) / deviations
     rated_rows = (rated.features - means) / deviations
     tag_weights, tag_biases = _fit_tags(tagged_rows, tagged.labels, tags, penalties.tag, step)
+    tag_biases -= penalties.prior * _log_odds(tagged.labels, tags)
     emotions = np.array([rated_names.index(labels[0]) for labels in rated.labels])
     chooser = _fit_chooser(rated_rows, emotions, len(rated_names), penalties.rated)
     step()
@@ -100,6 +105,13 @@ def _fit_tags(
             weights[:, column], biases[column] = model.coef_[0], model.intercept_[0]
         step()
     return weights, biases
+
+
+def _log_odds(labels: Sequence[tuple[str, ...]], tags: Sequence[str]) -> np.ndarray:
+    """Log-odds of each tag among the lines, half a line added on both sides."""
+    given = np.array([sum(tag in found for found in labels) for tag in tags])
+    odds: np.ndarray = np.log((given + 0.5) / (len(labels) - given + 0.5))
+    return odds
 
 
 def _fit_chooser(

@@ -194,3 +194,20 @@ def test_the_packaged_head_holds_what_its_report_says():
     assert without_neutral["any_tag_percent"] >= 70
     assert without_neutral["macro_f1"] >= 0.35
     assert about["report"]["dev"]["strength"]["spearman"] >= 0.5
+
+
+def test_a_common_tag_is_held_back_by_its_share_of_the_lines():
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(400, 4))
+    labels = [("neutral",) if row[0] > -1 else ("grief",) for row in rows]
+    rated = Examples(rows[:20], [("joy",)] * 20, random.random(20))
+    tagged = Examples(rows, labels, np.full(400, np.nan))
+    biases = {
+        prior: fit_tensors(
+            tagged, rated, ("grief", "neutral"), ["joy"], 0, lambda: None, Penalties(prior=prior)
+        )["tag_biases"]
+        for prior in (0.0, 0.5)
+    }
+    share = sum(found == ("neutral",) for found in labels) + 0.5
+    log_odds = np.log(share / (401 - share))
+    assert biases[0.0] - biases[0.5] == pytest.approx([-log_odds / 2, log_odds / 2], abs=1e-4)
