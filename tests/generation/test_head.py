@@ -20,8 +20,8 @@ from countenance.generation import (
 )
 from countenance.generation.calibration import calibrate
 from countenance.generation.head import DESCRIPTION, HEADS, WEIGHTS, CalibrationHead
-from countenance.generation.head_features import read_features
-from countenance.generation.head_fitting import chosen_tags
+from countenance.generation.head_features import Examples, read_features
+from countenance.generation.head_fitting import Penalties, chosen_tags, fit_tensors
 from countenance.generation.model_files import GgufModel, resolve_model
 from countenance.generation.scoring import ScorePrompt, open_scorers
 from countenance.generation.tagging import PACKAGED_HEAD, open_tagger
