@@ -9,6 +9,9 @@ from .fit_head import HeadFitConfig, fit_head
 from .generate_sampling import GenerateSettings
 from .labels import LabelUse
 from .record import RECORD_KEYS, AnnotationRecord, record_fault
+from .reference import ReferenceItem, load_reference
+from .reference_annotation import reference_table, score_on_reference
+from .reference_scoring import score_annotations
 from .run_store import (
     check_parts,
     part_checksums,
@@ -28,6 +31,7 @@ __all__ = [
     "GenerateSettings",
     "HeadFitConfig",
     "LabelUse",
+    "ReferenceItem",
     "Transcript",
     "annotate",
     "check_parts",
@@ -36,6 +40,7 @@ __all__ = [
     "estimate",
     "fit_head",
     "known_corpora",
+    "load_reference",
     "parse_corpus_option",
     "parse_settings",
     "part_checksums",
@@ -44,6 +49,9 @@ __all__ = [
     "read_records",
     "read_run_statistics",
     "record_fault",
+    "reference_table",
+    "score_annotations",
+    "score_on_reference",
     "transcript_id",
     "write_json",
 ]

@@ -20,12 +20,13 @@ mapping = countenance.load_mapping("v1")
 assert mapping.matrix.shape == (26, 51)
 assert countenance.load_mapping("extended").blendshapes == mapping.blendshapes
 
-from countenance.generation import CorpusSpec, read_corpora  # noqa: E402
+from countenance.generation import CorpusSpec, load_reference, read_corpora  # noqa: E402
 from countenance.generation.action_unit_draw import draw_action_units  # noqa: E402
 from countenance.generation.scoring import ScorePrompt  # noqa: E402
 
 assert len(read_corpora([CorpusSpec("samples")]).transcripts) > 300
 assert len(ScorePrompt.load().answers) == 28
+assert len(load_reference()) == 224
 import numpy as np  # noqa: E402
 
 units = draw_action_units(["joy"], 0.5, np.random.default_rng(0))
