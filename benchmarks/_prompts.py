@@ -14,7 +14,7 @@ import numpy as np
 
 from countenance.errors import TableError
 
-from ._checks import Check, Expression, parse_check, parse_expression
+from countenance.benchmarks._checks import Check, Expression, parse_check, parse_expression
 
 FOLDER = Path(__file__).parent / "words"
 PROMPTS = FOLDER / "prompts-v1.json"
