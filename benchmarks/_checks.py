@@ -84,7 +84,8 @@ class Check:
 
     def explain(self, face: Faces) -> str:
         """The values of its sums for one face (51,), in the order of the text."""
-        return f"{self.text} (" + ", ".join(f"{side(face[None])[0]:.2f}" for side in self.sides) + ")"
+        values = ", ".join(f"{side(face[None])[0]:.2f}" for side in self.sides)
+        return f"{self.text} ({values})"
 
 
 def parse_expression(text: str) -> Expression:
@@ -133,11 +134,8 @@ def _tree(text: str) -> ast.expr:
 
 
 def _checked(text: str, tree: ast.expr) -> Expression:
-    expression = Expression(text if not isinstance(tree, ast.Compare) else "", tree)
-    if isinstance(tree, ast.Compare):
-        raise TableError(f"check {text!r}: expected a sum of shapes, found a comparison")
     _value(tree, np.zeros((1, len(SHAPES))), text)  # meets every node, so that a bad one shows here
-    return expression
+    return Expression(text, tree)
 
 
 def _value(node: ast.expr, faces: Values, text: str) -> Values:

@@ -108,9 +108,11 @@ def train_peers(
     features, faces = _training_rows(train, model, rows, seed)
     print(f"training peers on {len(features)} texts", file=sys.stderr)
     peers = {
-        "ridge": RidgeCV(RIDGE_PENALTIES),
-        "mlp": MLPRegressor(HIDDEN_LAYERS, early_stopping=True, random_state=seed),
-        "nearest": KNeighborsRegressor(1, metric="cosine"),
+        "ridge": RidgeCV(alphas=RIDGE_PENALTIES),
+        "mlp": MLPRegressor(
+            hidden_layer_sizes=HIDDEN_LAYERS, early_stopping=True, random_state=seed
+        ),
+        "nearest": KNeighborsRegressor(n_neighbors=1, metric="cosine"),
     }
     return {
         name: _express_through(model, peer.fit(features, faces)) for name, peer in peers.items()

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from countenance.errors import TableError
-
 from countenance.benchmarks._checks import Check, Expression, parse_check, parse_expression
+from countenance.errors import TableError
 
 FOLDER = Path(__file__).parent / "words"
 PROMPTS = FOLDER / "prompts-v1.json"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,17 @@ class Share:
         interval = binomtest(sum(counted), len(counted)).proportion_ci(method="wilson")
         return cls(sum(counted), len(counted), float(interval.low), float(interval.high))
 
+    @classmethod
+    def from_dict(cls, figures: Mapping[str, Any]) -> Share:
+        """Of what ``as_dict`` gave."""
+        return cls(*(figures[name] for name in ("passed", "total", "low", "high")))
+
     @property
     def share(self) -> float:
         """From 0 to 1."""
         return self.passed / self.total
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, Any]:
         """For JSON, rounded to four places."""
         figures = asdict(self) | {"share": self.share}
         return {name: round(value, 4) for name, value in figures.items()}

@@ -93,23 +93,18 @@ class UnitScores:
 
     def first(self, faces: Faces, unit: str) -> np.ndarray:
         """Whether the unit's score is above that of every rival: bool (n,)."""
-        return self._above(self.scores(faces), self.scores(self.matrix), unit, self._proportional)
+        return self._above(self.scores(faces), self.scores(self.matrix), unit)
 
     def first_by_plain_sum(self, faces: Faces, unit: str) -> np.ndarray:
         """Whether the unit's plain sum is above that of every rival: bool (n,)."""
-        own = self.plain_sums(self.matrix)
-        return self._above(self.plain_sums(faces), own, unit, self._holds_all)
+        return self._above(self.plain_sums(faces), self.plain_sums(self.matrix), unit)
 
-    def _above(self, values: np.ndarray, own: np.ndarray, unit: str, equal: Any) -> np.ndarray:  # noqa: ANN401
+    def _above(self, values: np.ndarray, on_own_faces: np.ndarray, unit: str) -> np.ndarray:
+        """No rival is a unit that cannot be told apart even on the unit's own full face."""
         number = self.units.index(unit)
-        rivals = [i for i in range(len(self.units)) if i != number and not equal(own, number, i)]
+        own = on_own_faces[number]
+        rivals = np.flatnonzero(own < own[number] - _SAME)
         return values[:, number] > values[:, rivals].max(axis=1) + _SAME
-
-    @staticmethod
-    def _proportional(own: np.ndarray, unit: int, other: int) -> bool:
-        return bool(own[unit, other] >= own[unit, unit] - _SAME)
-
-    _holds_all = _proportional
 
 
 def measure_cues(express: Express, cues: Sequence[SingleCue]) -> dict[str, Any]:
@@ -211,10 +206,10 @@ def _lines(report: dict[str, Any]) -> Iterable[str]:
             ("stronger", "stronger"),
             ("sides", "sides"),
         ):
-            yield f"  {title:<24}{_share(figures[part]['all'])}"
+            yield f"  {title:<24}{Share.from_dict(figures[part]['all'])}"
             for group in ("by_form", "by_letter"):
                 for label, row in figures[part].get(group, {}).items():
-                    yield f"    {group[3:]:<9}{label:<13}{_share(row)}"
+                    yield f"    {group[3:]:<9}{label:<13}{Share.from_dict(row)}"
         weak = [
             unit
             for unit, row in figures["first"]["by_unit"].items()
@@ -222,10 +217,6 @@ def _lines(report: dict[str, Any]) -> Iterable[str]:
         ]
         yield f"  first in fewer than half of its texts: {', '.join(weak) or 'none'}"
         yield from (f"  failed: {line}" for line in figures.get("failures", ()))
-
-
-def _share(row: dict[str, Any]) -> Share:
-    return Share(row["passed"], row["total"], row["low"], row["high"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,13 +127,10 @@ def _lines(report: dict[str, Any]) -> Iterable[str]:
 
 
 def _part_lines(title: str, shares: dict[str, Any]) -> Iterable[str]:
-    share: Callable[[dict[str, Any]], Share] = lambda row: Share(  # noqa: E731
-        row["passed"], row["total"], row["low"], row["high"]
-    )
-    yield f"  {title:<24}{share(shares['all'])}"
-    for attribute in ("by_category", "by_register"):
-        for name, row in shares.get(attribute, {}).items():
-            yield f"    {attribute[3:]:<9}{name:<13}{share(row)}"
+    yield f"  {title:<24}{Share.from_dict(shares['all'])}"
+    for attribute in ("category", "register"):
+        for name, row in shares.get(f"by_{attribute}", {}).items():
+            yield f"    {attribute:<9}{name:<13}{Share.from_dict(row)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,9 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.words", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument(
-        "--half", choices=(*HALVES, "both"), default=OPEN, help=f"default: {OPEN}"
-    )
+    parser.add_argument("--half", choices=(*HALVES, "both"), default=OPEN, help=f"default: {OPEN}")
     parser.add_argument("--failures", action="store_true", help="list what failed, with values")
     add_arguments(parser)
     arguments = parser.parse_args(argv)
