@@ -2,9 +2,9 @@
 
 A check compares sums with ``>``, ``>=``, ``<`` or ``<=`` (several in a row as in mathematics). A
 sum has numbers, numbers times a term, shapes, and ``mean``, ``max``, ``min`` or ``sum`` of shapes.
-A shape is one of the 51 (``eyeBlinkLeft``), or the common name of a left and a right one
-(``eyeBlink``), which stands for the mean of both, or inside a function for both. ``all``, ``left``
-and ``right``, which stand inside functions only, are all the shapes and those of one side.
+A shape is one of the 51 (``eyeBlinkLeft``), or the common name of one on the left and one on the
+right (``eyeBlink``), which stands for the mean of both, or inside a function for both. ``all``,
+``left`` and ``right``, which stand inside functions only, are all the shapes and those of one side.
 
 The text is parsed to a tree of which a few kinds of nodes are accepted; nothing is ever evaluated
 as code.
@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, Callable[..., Values]] = {
     "min": np.min,
     "sum": np.sum,
 }
+_SHIFTS = ("jaw", "mouth")  # jawLeft and jawRight are two ways to go, not two sides of one movement
 _COMPARE: dict[type[ast.cmpop], Callable[..., NDArray[np.bool_]]] = {
     ast.Gt: np.greater,
     ast.GtE: np.greater_equal,
@@ -123,7 +124,8 @@ def columns(name: str) -> list[int]:
     if name == "all":
         return list(range(len(SHAPES)))
     sides = (f"{name}Left", f"{name}Right")
-    return [SHAPES.index(side) for side in sides] if set(sides) <= set(SHAPES) else []
+    is_pair = set(sides) <= set(SHAPES) and name not in _SHIFTS
+    return [SHAPES.index(side) for side in sides] if is_pair else []
 
 
 def _tree(text: str) -> ast.expr:
