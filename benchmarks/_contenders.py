@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +115,13 @@ def train_peers(
         ),
         "nearest": KNeighborsRegressor(n_neighbors=1, metric="cosine"),
     }
+
+    @lru_cache(maxsize=4)
+    def encode(texts: tuple[str, ...]) -> Faces:  # once for all peers
+        return _numpy(model.text_encoder(list(texts)))
+
     return {
-        name: _express_through(model, peer.fit(features, faces)) for name, peer in peers.items()
+        name: _express_through(encode, peer.fit(features, faces)) for name, peer in peers.items()
     }
 
 
@@ -141,10 +147,9 @@ def _training_rows(
     return features, train.blendshapes[[item for _, item in chosen]]
 
 
-def _express_through(model: ExpressionModel, peer: Any) -> Express:  # noqa: ANN401
+def _express_through(encode: Callable[[tuple[str, ...]], Faces], peer: Any) -> Express:  # noqa: ANN401
     def express(texts: Sequence[str]) -> Faces:
-        features = _numpy(model.text_encoder(list(texts)))
-        return np.clip(peer.predict(features), 0.0, 1.0).astype(np.float32)
+        return np.clip(peer.predict(encode(tuple(texts))), 0.0, 1.0).astype(np.float32)
 
     return express
 

@@ -95,7 +95,7 @@ def test_a_share_has_its_wilson_interval():
     assert (share.passed, share.total) == (15, 148)
     assert (round(share.low, 4), round(share.high, 4)) == (0.0624, 0.1605)
     assert Share.from_dict(share.as_dict()).share == share.share
-    assert str(share).split() == ["15", "of", "148", "10.1", "%", "[6.2,", "16.1]"]
+    assert str(share).split() == ["15", "of", "148", "10.1", "%", "[6.2,", "16.0]"]
 
 
 @pytest.fixture
