@@ -124,7 +124,7 @@ def fit(
             if earlier and made:
                 torch.set_rng_state(earlier.tensors["random/state"])
             for batch in accelerator.skip_first_batches(batches, made) if made else batches:
-                run.add(_step(wrapped, batch, loss, optimizer, schedule, config, accelerator))
+                run.add(take_step(wrapped, batch, loss, optimizer, schedule, config, accelerator))
                 progress.update(1)
                 if run.validation_is_due():
                     progress.say(run.validate(held, loss))
@@ -136,7 +136,7 @@ def fit(
     return run.finish()
 
 
-def _step(
+def take_step(
     model: torch.nn.Module,
     batch: dict[str, Tensor],
     loss: AlignmentLoss,
@@ -145,6 +145,7 @@ def _step(
     config: TrainingConfig,
     accelerator: Accelerator,
 ) -> dict[str, Tensor]:
+    """One optimisation step on a batch of ``TrainingItems``; gives the terms of the loss."""
     output = model(blendshapes=batch["blendshapes"], text_features=batch["text_features"])
     terms = loss(**{name: value.float() for name, value in output.items()}, target=batch["target"])
     accelerator.backward(total_loss(terms))
