@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ KINDS = ("t", "e", "d")
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _COLUMNS = ("transcript", "emotions", "description", "blendshapes", "mapping_version")
+CUES = "cues"
+"""Configuration of a dataset that holds descriptions without a transcript."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class ExpressionData:
         texts: For each kind "t", "e", "d" the texts, "" where an item has none.
         blendshapes: float32 (n, size) in [0, 1].
         mapping_version: Version of the AU table behind the blendshapes.
+        cue_count: How many of the items, the last ones, are cues: descriptions without t and e.
     """
 
     source: str
@@ -44,9 +47,46 @@ class ExpressionData:
     texts: dict[str, list[str]]
     blendshapes: NDArray[np.float32]
     mapping_version: str
+    cue_count: int = 0
 
     def __len__(self) -> int:
         return len(self.blendshapes)
+
+    def with_cues(self, cues: ExpressionData | None) -> ExpressionData:
+        """These items, and behind them those of ``cues``, which have only d."""
+        if cues is None:
+            return self
+        return replace(
+            self,
+            texts={kind: self.texts[kind] + cues.texts[kind] for kind in KINDS},
+            blendshapes=np.concatenate([self.blendshapes, cues.blendshapes]),
+            cue_count=len(cues),
+        )
+
+
+def load_cues(beside: ExpressionData) -> ExpressionData | None:
+    """Load the cues of the dataset that ``beside`` comes from; None where it has none.
+
+    Raises:
+        DatasetError: As ``load_expressions``.
+    """
+    with quiet_hub():
+        if CUES not in datasets.get_dataset_config_names(beside.source):
+            return None
+    dataset = _open(beside.source, beside.split, CUES)
+    where = f"{beside.source}, {CUES}, split {beside.split}"
+    table = dataset.with_format("arrow")[:]
+    size = beside.blendshapes.shape[1]
+    return replace(
+        beside,
+        texts={
+            "t": [""] * len(dataset),
+            "e": [""] * len(dataset),
+            "d": _strings(table["description"]),
+        },
+        blendshapes=_blendshapes(table["blendshapes"], size, where),
+        mapping_version=_only_version(table["mapping_version"], beside.mapping_version, where),
+    )
 
 
 def load_expressions(
@@ -101,7 +141,7 @@ def load_expressions(
     return data
 
 
-def _open(source: str, split: str) -> datasets.Dataset:
+def _open(source: str, split: str, config: str = "default") -> datasets.Dataset:
     try:
         is_file, is_folder = Path(source).is_file(), Path(source).is_dir()
     except OSError as error:
@@ -120,7 +160,7 @@ def _open(source: str, split: str) -> datasets.Dataset:
         datasets.disable_progress_bars()
     try:
         with quiet_hub():
-            return datasets.load_dataset(source, split=split)
+            return datasets.load_dataset(source, config, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(

@@ -1,7 +1,12 @@
 """Text features, computed once ahead of training and kept in a cache folder.
 
-The text encoder is frozen, so a text has the same features in every epoch. All texts that training
-can meet (and their augmented variants) are encoded once; the steps only look rows up.
+The text encoder is frozen, so a text has the same features in every epoch and in every run. Each
+text is encoded once for an encoder and kept, by its hash, in parts that any later run reads; a run
+over many texts that is stopped loses one part at most. The steps only look rows up.
+
+    text_features/ENCODER/part-HASH.keys.npy   uint8 (n, 16), the texts' SHA-256, cut; written last
+    text_features/ENCODER/part-HASH.npy        float32 (n, width)
+    text_features/ENCODER/rows-HASH.npy        float32 (texts, width), one run's own order
 """
 
 from __future__ import annotations
@@ -9,9 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,22 +29,20 @@ from .text_encoders import load_text_encoder, text_encoder_identity
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CHUNK = 2048
+_TEXTS_PER_PART = 8192
+_TEXTS_AT_ONCE = 1024  # between two signs of progress
+_KEY_BYTES = 16
 
 
-def features_key(texts: Sequence[str], config: ExpressionConfig) -> str:
-    """SHA-256 (hex) of everything that the features of ``texts`` depend on."""
+def encoder_key(config: ExpressionConfig) -> str:
+    """32 hexadecimal digits of SHA-256 over all of the encoder that a text's features depend on."""
     about = {
         "encoder": text_encoder_identity(config.text_encoder, config.text_encoder_revision),
         "pooling": config.text_encoder_pooling,
         "normalize": config.text_encoder_normalize,
         "max_length": config.text_encoder_max_length,
     }
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for text in texts:
-        encoded = text.encode()
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def embed_texts(
@@ -54,7 +57,7 @@ def embed_texts(
     """Encode texts, or find them already encoded.
 
     Args:
-        texts: Texts without repetition, in an order that the caller keeps.
+        texts: Texts in an order that the caller keeps; a repeated one is encoded once.
         config: Names the encoder and its pooling.
         folder: Cache folder; ``cache_folder()`` when left out.
         batch_size: Texts per forward pass.
@@ -69,34 +72,97 @@ def embed_texts(
         OSError: If the cache folder cannot be written.
         ValueError: If the encoder's features are not ``text_encoder_width`` long.
     """
-    parent = (folder or cache_folder()) / "text_features"
-    path = parent / f"{features_key(texts, config)}.npy"
+    parent = (folder or cache_folder()) / "text_features" / encoder_key(config)
+    keys = [hashlib.sha256(text.encode()).digest()[:_KEY_BYTES] for text in texts]
+    path = parent / f"rows-{_digest(keys)}.npy"
     if not path.is_file():
         parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        _write_features(temporary, texts, config, batch_size, device, progress)
-        temporary.replace(path)
+        places = _known_places(parent)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in places}
+        if progress is not None:
+            progress.update(len(texts) - len(missing))
+        for part in _encode_parts(missing, config, parent, batch_size, device, progress):
+            _add_places(places, part)
+        _gather(path, [places[key] for key in keys], config.text_encoder_width)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _write_features(
-    path: Path,
-    texts: Sequence[str],
+Places = dict[bytes, tuple[Path, int]]
+
+
+def _digest(keys: Sequence[bytes]) -> str:
+    return hashlib.sha256(b"".join(keys)).hexdigest()[:32]
+
+
+def _known_places(parent: Path) -> Places:
+    """Where each text that was encoded before stands: its part, and its row there."""
+    places: Places = {}
+    for keys in sorted(parent.glob("part-*.keys.npy")):
+        _add_places(places, keys)
+    return places
+
+
+def _add_places(places: Places, keys: Path) -> None:
+    rows = keys.with_name(keys.name.replace(".keys.npy", ".npy"))
+    found = np.load(keys, allow_pickle=False)
+    places.update({key.tobytes(): (rows, row) for row, key in enumerate(found)})
+
+
+def _encode_parts(
+    missing: dict[bytes, str],
     config: ExpressionConfig,
+    parent: Path,
     batch_size: int,
     device: str,
     progress: Progress | None,
-) -> None:
+) -> Iterator[Path]:
+    """Encode texts part by part; yields the keys file of every finished part."""
+    if not missing:
+        return
     encoder = FrozenTextEncoder(config)
     load_text_encoder(encoder)
-    shape = (len(texts), config.text_encoder_width)
-    rows = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    # Texts of like length go together, over all texts and not only within a chunk: less padding.
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    for start in range(0, len(order), _CHUNK):
-        chunk = order[start : start + _CHUNK]
-        features = encoder([texts[i] for i in chunk], batch_size=batch_size, device=device)
-        rows[chunk] = features.cpu().numpy()
-        if progress is not None:
-            progress.update(len(chunk))
-    rows.flush()
+    # Texts of like length go together, over all texts and not only within a part: less padding.
+    order = sorted(missing, key=lambda key: len(missing[key]))
+    for start in range(0, len(order), _TEXTS_PER_PART):
+        keys = order[start : start + _TEXTS_PER_PART]
+        rows = np.empty((len(keys), config.text_encoder_width), np.float32)
+        for first in range(0, len(keys), _TEXTS_AT_ONCE):
+            chunk = keys[first : first + _TEXTS_AT_ONCE]
+            features = encoder([missing[k] for k in chunk], batch_size=batch_size, device=device)
+            rows[first : first + len(chunk)] = features.cpu().numpy()
+            if progress is not None:
+                progress.update(len(chunk))
+        name = f"part-{_digest(keys)}"
+        _save(parent / f"{name}.npy", rows)
+        keys_file = parent / f"{name}.keys.npy"
+        _save(keys_file, np.frombuffer(b"".join(keys), np.uint8).reshape(-1, _KEY_BYTES))
+        yield keys_file
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _gather(path: Path, places: Sequence[tuple[Path, int]], width: int) -> None:
+    """Write the rows of one run in its own order, part by part, as a file to map."""
+    by_part: dict[Path, tuple[list[int], list[int]]] = {}
+    for target, (part, row) in enumerate(places):
+        targets, rows = by_part.setdefault(part, ([], []))
+        targets.append(target)
+        rows.append(row)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        shape = (len(places), width)
+        gathered = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        for part, (targets, rows) in by_part.items():
+            gathered[targets] = np.load(part, mmap_mode="r", allow_pickle=False)[rows]
+        gathered.flush()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

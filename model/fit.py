@@ -1,4 +1,4 @@
-"""The optimisation loop: steps, validations, early stopping, which weights are kept."""
+"""The optimisation loop: steps, validations, early stopping, which weights are kept, resuming."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..errors import ModelError
 from ..progress import Progress
 from .losses import AlignmentLoss, total_loss
 from .modeling_countenance import ExpressionModel
+from .resume import RunState, UnfinishedRun
 from .training_config import TrainingConfig
 from .validation import ValidationItems, validate
 
@@ -27,7 +28,8 @@ class Fit:
 
     Attributes:
         model: The trained model, in evaluation mode on the CPU, with the kept weights.
-        train_items: Items trained on.
+        train_items: Items of an epoch, repeated cues counted.
+        validation_items: Items validated on.
         steps: Optimisation steps made.
         epochs: Passes over the items made.
         kept_step: Step after which the kept weights stood.
@@ -39,6 +41,7 @@ class Fit:
 
     model: ExpressionModel
     train_items: int
+    validation_items: int
     steps: int = 0
     epochs: float = 0.0
     kept_step: int = 0
@@ -48,8 +51,12 @@ class Fit:
 
 
 def steps_per_epoch(items: int, config: TrainingConfig) -> int:
-    """Steps of one pass over ``items`` items; the last may be a smaller batch."""
-    return math.ceil(items / config.batch_size)
+    """Steps of one pass over ``items`` items.
+
+    What does not fill a batch waits for another epoch's order: so several processes, which share
+    each batch evenly, take the same steps as one. A dataset below one batch is one batch.
+    """
+    return max(1, items // config.batch_size)
 
 
 def count_steps(items: int, config: TrainingConfig) -> int:
@@ -75,6 +82,7 @@ def fit(
     loss: AlignmentLoss,
     config: TrainingConfig,
     accelerator: Accelerator,
+    unfinished: UnfinishedRun | None = None,
 ) -> Fit:
     """Train a model.
 
@@ -85,12 +93,13 @@ def fit(
         loss: The objective.
         config: The settings.
         accelerator: Where and on how many processes to run.
+        unfinished: Where the run's state is kept after every validation, and looked for first.
 
     Returns:
         The outcome.
 
     Raises:
-        ModelError: If the loss is no longer finite.
+        ModelError: If the loss is no longer finite, or the state cannot be read or written.
     """
     items = len(loader.dataset)  # type: ignore[arg-type]
     total = count_steps(items, config)
@@ -98,24 +107,36 @@ def fit(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, total, config))
-    run = _Run(model, total, items, config, accelerator)
+    run = _Run(Fit(model, items, len(held.blendshapes)), total, config, accelerator)
     prepared: Any = accelerator.prepare(model, optimizer, loader, schedule)
     wrapped, optimizer, batches, schedule = prepared
+    earlier = unfinished.load() if unfinished else None
+    if earlier:
+        run.restore(earlier, optimizer, schedule)
+        if run.is_over():
+            return run.finish()
+    first_epoch, made = divmod(run.outcome.steps, steps_per_epoch(items, config))
     with Progress("train", total, enabled=accelerator.is_main_process) as progress:
-        for epoch in range(total):  # more than enough: an epoch has at least one step
+        progress.update(run.outcome.steps)
+        for epoch in range(first_epoch, total):  # an epoch has at least one step
             batches.set_epoch(epoch)
             torch.manual_seed(config.seed + epoch)  # dropout, the same whenever an epoch is entered
-            for batch in batches:
-                run.add(_step(wrapped, batch, loss, optimizer, schedule, config, accelerator))
+            if earlier and made:
+                torch.set_rng_state(earlier.tensors["random/state"])
+            for batch in accelerator.skip_first_batches(batches, made) if made else batches:
+                run.add(take_step(wrapped, batch, loss, optimizer, schedule, config, accelerator))
                 progress.update(1)
                 if run.validation_is_due():
                     progress.say(run.validate(held, loss))
+                    if unfinished and accelerator.is_main_process:
+                        unfinished.save(run.state(optimizer, schedule))
                 if run.is_over():
                     return run.finish()
+            made = 0
     return run.finish()
 
 
-def _step(
+def take_step(
     model: torch.nn.Module,
     batch: dict[str, Tensor],
     loss: AlignmentLoss,
@@ -124,6 +145,7 @@ def _step(
     config: TrainingConfig,
     accelerator: Accelerator,
 ) -> dict[str, Tensor]:
+    """One optimisation step on a batch of ``TrainingItems``; gives the terms of the loss."""
     output = model(blendshapes=batch["blendshapes"], text_features=batch["text_features"])
     terms = loss(**{name: value.float() for name, value in output.items()}, target=batch["target"])
     accelerator.backward(total_loss(terms))
@@ -140,13 +162,12 @@ class _Run:
 
     def __init__(
         self,
-        model: ExpressionModel,
+        outcome: Fit,
         total: int,
-        items: int,
         config: TrainingConfig,
         accelerator: Accelerator,
     ) -> None:
-        self.outcome = Fit(model, items)
+        self.outcome = outcome
         self.total = total
         self.config = config
         self.accelerator = accelerator
@@ -158,13 +179,44 @@ class _Run:
         self._kept: dict[str, Tensor] = {}
         self._seconds = 0.0
         self._clock = time.monotonic()
-        model.train()
+        outcome.model.train()
 
     def add(self, terms: dict[str, Tensor]) -> None:
         self.outcome.steps += 1
         self._since += 1
         for name in ("ae", "emb", "multi"):
             self._sums[name] = self._sums.get(name, torch.zeros_like(terms[name])) + terms[name]
+
+    def state(self, optimizer: Any, schedule: Any) -> RunState:  # noqa: ANN401
+        """Everything that the rest of the run depends on."""
+        outcome, state = self.outcome, RunState()
+        state.add("model", self.accelerator.unwrap_model(outcome.model).state_dict())
+        state.add("kept", self._kept)
+        state.add("random", {"state": torch.get_rng_state()})
+        state.add_optimizer(optimizer)
+        state.facts |= {
+            "schedule": schedule.state_dict(),
+            "steps": outcome.steps,
+            "kept_step": outcome.kept_step,
+            "validation": outcome.validation,
+            "history": outcome.history,
+            "waited": self._waited,
+            "best": self._best,
+            "seconds": self._seconds,
+        }
+        return state
+
+    def restore(self, state: RunState, optimizer: Any, schedule: Any) -> None:  # noqa: ANN401
+        """Stand where ``state`` was taken."""
+        outcome, facts = self.outcome, state.facts
+        self.accelerator.unwrap_model(outcome.model).load_state_dict(state.group("model"))
+        self._kept = state.group("kept")
+        state.restore_optimizer(optimizer)
+        schedule.load_state_dict(facts["schedule"])
+        outcome.steps, outcome.kept_step = facts["steps"], facts["kept_step"]
+        outcome.validation, outcome.history = facts["validation"], facts["history"]
+        self._waited, self._best = facts["waited"], facts["best"]
+        self._seconds = facts["seconds"]
 
     def validation_is_due(self) -> bool:
         return self.outcome.steps % self.every == 0 or self.outcome.steps == self.total
@@ -186,8 +238,9 @@ class _Run:
                 f"the validation loss is {figures['loss']} after {outcome.steps} steps; lower "
                 "learning_rate or set gradient_clip"
             )
-        trained = {
-            f"train_{name}": float(value) / self._since for name, value in self._sums.items()
+        trained = {  # each process saw its share of every batch
+            f"train_{name}": float(self.accelerator.reduce(value, "mean")) / self._since
+            for name, value in self._sums.items()
         }
         outcome.history.append({"step": outcome.steps, **figures, **trained})
         self._sums, self._since = {}, 0
@@ -210,7 +263,7 @@ class _Run:
         model = self.accelerator.unwrap_model(outcome.model)
         model.load_state_dict(self._kept)
         outcome.model = model.to("cpu").eval()
-        whole, rest = divmod(outcome.steps, steps_per_epoch(outcome.train_items, self.config))
-        outcome.epochs = whole + rest * self.config.batch_size / outcome.train_items
-        outcome.samples_per_second = outcome.epochs * outcome.train_items / max(self._seconds, 1e-9)
+        outcome.epochs = outcome.steps / steps_per_epoch(outcome.train_items, self.config)
+        seen = outcome.steps * min(self.config.batch_size, outcome.train_items)
+        outcome.samples_per_second = seen / max(self._seconds, 1e-9)
         return outcome

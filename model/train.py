@@ -28,13 +28,14 @@ from ..progress import Progress
 from .batches import TextIndex, TrainingItems, index_texts, split_validation
 from .checkpoint import check_output, write_checkpoint
 from .configuration_countenance import ExpressionConfig
-from .data import ExpressionData, load_expressions
+from .data import ExpressionData, load_cues, load_expressions
 from .features import embed_texts
 from .fit import Fit, fit
 from .lexicon import load_lexicon
 from .losses import AlignmentLoss
 from .modeling_countenance import ExpressionModel
 from .quiet import quiet_transformers
+from .resume import UnfinishedRun, data_digest
 from .text_encoders import describe_text_encoder
 from .training_config import TrainingConfig
 from .validation import ValidationItems
@@ -43,8 +44,10 @@ from .validation import ValidationItems
 def train(config: TrainingConfig) -> dict[str, Any]:
     """Train a model and write its checkpoint folder.
 
-    Every draw follows from ``config.seed``; on one machine with the same number of threads the same
-    configuration and dataset give the same weights. The global random state is left as it was.
+    A run that was stopped, even by SIGKILL, goes on with the same call where its last validation
+    was, and ends with the same weights. Every draw follows from ``config.seed``; on one machine
+    with the same number of threads the same configuration and dataset give the same weights. The
+    global random state is left as it was.
 
     Args:
         config: The settings; ``dataset`` and ``output`` must be given.
@@ -82,6 +85,7 @@ def train(config: TrainingConfig) -> dict[str, Any]:
             metrics=metrics,
             overwrite=config.overwrite,
         )
+        UnfinishedRun(config, "").remove()
     accelerator.wait_for_everyone()
     return metrics
 
@@ -91,6 +95,8 @@ def _train(config: TrainingConfig, accelerator: Accelerator) -> tuple[Fit, dict[
     data = load_expressions(config.dataset, "train", expression_size=config.expression_size)
     if len(data) < 2:
         raise DatasetError(f"{config.dataset}: one train item is too few; one more is validated on")
+    if config.cue_repeats:
+        data = data.with_cues(load_cues(data))
     model_config = _model_config(config, data)
     index = _index(config, data)
     with accelerator.main_process_first():
@@ -184,6 +190,8 @@ def _fit(
     accelerator: Accelerator,
 ) -> Fit:
     train_items, held_items = split_validation(len(data), config.validation, config.seed)
+    cues = train_items[train_items >= len(data) - data.cue_count]
+    train_items = np.concatenate([train_items, *[cues] * (config.cue_repeats - 1)])
     items = TrainingItems(
         data.blendshapes[train_items],
         index.rows[train_items],
@@ -198,9 +206,11 @@ def _fit(
         data.blendshapes[held_items], index.rows[held_items], features, config.kind_weights
     )
     # The batch of a tiny dataset is the dataset.
-    loader = DataLoader(items, batch_size=config.batch_size, collate_fn=lambda batch: batch)
+    size = min(config.batch_size, len(items))
+    loader = DataLoader(items, batch_size=size, collate_fn=lambda batch: batch, drop_last=True)
     loss = AlignmentLoss(config.lambda_ae, config.lambda_emb, config.lambda_multi)
-    return fit(ExpressionModel(model_config), loader, held, loss, config, accelerator)
+    unfinished = UnfinishedRun(config, data_digest(data.blendshapes, index.rows, features))
+    return fit(ExpressionModel(model_config), loader, held, loss, config, accelerator, unfinished)
 
 
 def _metrics(
@@ -213,7 +223,7 @@ def _metrics(
     packages = ("countenance", "torch", "transformers", "accelerate", "datasets")
     return {
         "dataset": config.dataset,
-        "items": {"train": result.train_items, "validation": len(data) - result.train_items},
+        "items": {"train": result.train_items, "validation": result.validation_items},
         "texts": len(index.texts),
         "mapping_version": data.mapping_version,
         "text_encoder": config.text_encoder,

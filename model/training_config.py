@@ -16,6 +16,7 @@ from .lexicon import DEFAULT_LEXICON
 _PRESETS = Path(__file__).parent / "presets"
 _POSITIVE = ("expression_size", "learning_rate", "batch_size", "evaluations", "encode_batch_size")
 _NOT_NEGATIVE = (
+    "cue_repeats",
     "lambda_ae",
     "lambda_emb",
     "lambda_multi",
@@ -79,6 +80,8 @@ class TrainingConfig:
         validation: Share of the train split held out for validation.
         kind_weights: Relative chance of transcript, tags and description to be drawn as S; an item
             that has only kinds of weight 0 draws among its texts alike.
+        cue_repeats: How often each item of the dataset's ``cues`` stands in an epoch, where there
+            are any; 0 leaves them out.
         text_variants: Augmented variants per text, encoded ahead; 0 switches augmentation off.
         synonym_rate: Share of the words replaced by a synonym in a variant.
         swap_rate: Share of the words that change places in a variant.
@@ -117,6 +120,7 @@ class TrainingConfig:
     keep: str = "best"
     validation: float = 0.05
     kind_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    cue_repeats: int = 1
     text_variants: int = 1
     synonym_rate: float = 0.1
     swap_rate: float = 0.1

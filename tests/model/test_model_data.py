@@ -1,12 +1,14 @@
 """Built datasets as the model sees them, and what it refuses."""
 
 import re
+from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 
 from countenance.errors import DatasetError
-from countenance.model.data import load_expressions
+from countenance.model.data import load_cues, load_expressions
 
 
 def test_a_split_is_loaded_in_its_order(tiny_dataset, make_items):
@@ -134,3 +136,41 @@ def test_the_hubs_retries_are_not_told(tmp_path, monkeypatch, capfd):
         load_expressions("datasets/dev", "train")
     assert capfd.readouterr() == ("", "")
     assert logging.get_verbosity() == level
+
+
+def test_cues_stand_behind_the_items_with_a_description_alone(make_items, write_dataset, tmp_path):
+    source = write_dataset(tmp_path / "with", {"train": make_items(6, 0), "test": make_items(2, 1)})
+    write_cues(Path(source), make_items(3, 5))
+    data = load_expressions(source, "train")
+    assert data.cue_count == 0
+    joined = data.with_cues(load_cues(data))
+    assert (len(data), len(joined), joined.cue_count) == (6, 9, 3)
+    assert joined.texts["t"][6:] == joined.texts["e"][6:] == [""] * 3
+    assert joined.texts["d"][6:] == [item["description"] for item in make_items(3, 5)]
+    expected = np.array([item["blendshapes"] for item in make_items(3, 5)], np.float32)
+    assert (joined.blendshapes[6:] == expected).all()
+
+
+def test_a_dataset_without_cues_stays_as_it_is(tiny_dataset):
+    data = load_expressions(tiny_dataset, "train")
+    assert load_cues(data) is None
+    assert data.with_cues(None) is data
+
+
+def test_cues_of_another_mapping_are_refused(make_items, write_dataset, tmp_path):
+    source = write_dataset(tmp_path / "other", {"train": make_items(4, 0)})
+    write_cues(Path(source), [item | {"mapping_version": "v9"} for item in make_items(2, 5)])
+    with pytest.raises(DatasetError, match="cues, split train, row 0: mapping_version is 'v9'"):
+        load_cues(load_expressions(source, "train"))
+
+
+def write_cues(folder, items):
+    """Add the configuration `cues` to a dataset folder, as its card says it."""
+    columns = ("description", "blendshapes", "mapping_version")
+    table = datasets.Dataset.from_list([{key: item[key] for key in columns} for item in items])
+    (folder / "cues").mkdir()
+    table.to_parquet(str(folder / "cues" / "train-00000-of-00001.parquet"))
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files: data/train-*\n"
+        "- config_name: cues\n  data_files: [{split: train, path: cues/train-*}]\n---\n"
+    )

@@ -1,14 +1,13 @@
 """Text features: encoded once, then found again."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
 from countenance.cache import cache_folder
 from countenance.model import ExpressionConfig
-from countenance.model.features import embed_texts, features_key
+from countenance.model import features as features_module
+from countenance.model.features import embed_texts, encoder_key
 from countenance.model.modeling_countenance import FrozenTextEncoder
 from countenance.model.text_encoders import describe_text_encoder
 
@@ -36,8 +35,39 @@ def test_the_second_time_no_encoder_is_needed(config, monkeypatch, tmp_path):
 
     monkeypatch.setattr(FrozenTextEncoder, "__call__", fail)
     assert np.array_equal(embed_texts(TEXTS, config), first)
-    files = list((tmp_path / "cache" / "text_features").iterdir())
-    assert [path.name for path in files] == [f"{features_key(TEXTS, config)}.npy"]
+
+
+def test_a_text_is_encoded_once_whatever_stands_beside_it(config, monkeypatch):
+    first = embed_texts(TEXTS, config)
+    encoded = []
+    call = FrozenTextEncoder.__call__
+
+    def spy(encoder, texts, **settings):
+        encoded.extend(texts)
+        return call(encoder, texts, **settings)
+
+    monkeypatch.setattr(FrozenTextEncoder, "__call__", spy)
+    again = embed_texts(["a new text", *TEXTS[::-1], "joy"], config)
+    assert encoded == ["a new text"]
+    assert np.array_equal(again[1:5], first[::-1])
+    assert np.array_equal(again[5], first[0])
+
+
+def test_a_stopped_encoding_keeps_its_finished_parts(config, monkeypatch):
+    monkeypatch.setattr(features_module, "_TEXTS_PER_PART", 2)
+    call, calls = FrozenTextEncoder.__call__, []
+
+    def stop_at_the_second(encoder, texts, **settings):
+        calls.append(texts)
+        return call(encoder, texts, **settings) if len(calls) < 2 else 1 / 0
+
+    monkeypatch.setattr(FrozenTextEncoder, "__call__", stop_at_the_second)
+    with pytest.raises(ZeroDivisionError):
+        embed_texts(TEXTS, config)
+    monkeypatch.setattr(FrozenTextEncoder, "__call__", call)
+    progress = Counter()
+    assert embed_texts(TEXTS, config, progress=progress).shape == (4, 16)
+    assert progress.steps == [2, 2]  # two were there, two came
 
 
 def test_the_features_cannot_be_changed_by_accident(config):
@@ -45,18 +75,16 @@ def test_the_features_cannot_be_changed_by_accident(config):
         embed_texts(TEXTS, config)[0] = 0
 
 
-def test_the_key_follows_from_texts_and_encoder(config):
-    key = features_key(TEXTS, config)
-    assert key == features_key(list(TEXTS), config)
-    assert key != features_key(TEXTS[::-1], config)
-    assert features_key(["ab", "c"], config) != features_key(["a", "bc"], config)
+def test_the_key_follows_from_the_encoder(config):
+    key = encoder_key(config)
+    assert key == encoder_key(ExpressionConfig(**describe_text_encoder(config.text_encoder)))
     for field, value in (
         ("text_encoder_normalize", False),
         ("text_encoder_pooling", "cls"),
         ("text_encoder_max_length", 8),
     ):
         other = ExpressionConfig(**{**describe_text_encoder(config.text_encoder), field: value})
-        assert features_key(TEXTS, other) != key
+        assert encoder_key(other) != key
 
 
 def test_a_failed_run_leaves_no_features_behind(config, monkeypatch, tmp_path):
@@ -73,13 +101,16 @@ def test_the_cache_folder_is_the_users_choice(monkeypatch, tmp_path):
 
 
 def test_progress_counts_every_text(config):
-    @dataclasses.dataclass
-    class Counter:
-        count: int = 0
-
-        def update(self, count: int) -> None:
-            self.count += count
-
     counter = Counter()
     embed_texts(TEXTS, config, progress=counter)
-    assert counter.count == len(TEXTS)
+    assert sum(counter.steps) == len(TEXTS)
+
+
+class Counter:
+    """Stands for a progress bar."""
+
+    def __init__(self):
+        self.steps = []
+
+    def update(self, count):
+        self.steps.append(count)

@@ -22,7 +22,7 @@ def test_a_run_writes_a_checkpoint_that_loads_and_repeats_its_figures(tiny_setti
     assert json.loads((out / "metrics.json").read_text()) == metrics
     assert metrics["items"] == {"train": 36, "validation": 4}
     assert metrics["steps"] == 6
-    assert metrics["epochs"] == round(1 + 8 / 36, 3)  # a pass has 5 steps
+    assert metrics["epochs"] == 1.5  # a pass has 4 steps, what is left over waits for another
     assert [row["step"] for row in metrics["history"]] == [3, 6]
     settings = json.loads((out / "training_config.json").read_text())
     assert TrainingConfig.from_dict(settings).max_steps == 6
@@ -62,6 +62,7 @@ def test_the_number_of_threads_is_put_back(tiny_settings, tmp_path):
 
 def test_training_learns_what_the_texts_say(tiny_settings, tmp_path):
     settings = tiny_settings | {"max_steps": 150, "perturbation": 0.1, "learning_rate": 1e-2}
+    settings |= {"evaluations": 10}
     metrics = train(TrainingConfig(**settings, output=str(tmp_path / "model")))
     first, last = metrics["history"][0], metrics["validation"]
     assert last["loss"] < 0.8 * first["loss"]
@@ -113,7 +114,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(tiny_settings, tmp
 
 
 def test_steps_are_bounded_by_epochs_and_by_max_steps():
-    assert count_steps(100, TrainingConfig(batch_size=32, epochs=3)) == 12
+    assert count_steps(100, TrainingConfig(batch_size=32, epochs=3)) == 9
     assert count_steps(100, TrainingConfig(batch_size=32, epochs=3, max_steps=5)) == 5
     assert count_steps(100, TrainingConfig(batch_size=32, epochs=None, max_steps=50)) == 50
 
@@ -234,4 +235,21 @@ def test_it_runs_under_a_launcher(launcher, processes, tiny_settings, tmp_path):
     assert done.returncode == 0, done.stderr
     metrics = json.loads((out / "metrics.json").read_text())
     assert (metrics["processes"], metrics["steps"]) == (processes, 6)
+    alone = train(TrainingConfig(**tiny_settings, output=str(tmp_path / "alone")))
+    for here, there in zip(alone["history"], metrics["history"], strict=True):
+        assert here == pytest.approx(there, rel=1e-4)  # the order of sums differs, nothing else
     assert ExpressionModel.from_pretrained(out).express(["joy"]).shape == (1, 51)
+
+
+def test_cues_are_trained_on_as_often_as_asked(make_items, write_dataset, tiny_settings, tmp_path):
+    source = write_dataset(tmp_path / "data", {"train": make_items(40, 1)})
+    cues = write_dataset(tmp_path / "cues", {"train": make_items(20, 3)})
+    Path(cues, "data").rename(Path(source, "cues"))
+    Path(source, "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files: [{split: train, path: data/*}]\n"
+        "- config_name: cues\n  data_files: [{split: train, path: cues/*}]\n---\n"
+    )
+    for repeats, expected in ((0, 36), (1, 54), (3, 54 + 2 * 18)):
+        settings = tiny_settings | {"dataset": source, "cue_repeats": repeats}
+        metrics = train(TrainingConfig(**settings, output=str(tmp_path / f"model{repeats}")))
+        assert metrics["items"]["train"] == pytest.approx(expected, abs=2 * repeats)
