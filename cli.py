@@ -12,11 +12,12 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from . import cli_reference
+from . import cli_annotate, cli_reference
+from .cli_options import JsonFlag, Seed, finish
 from .errors import CountenanceError, ModelError
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+cli_annotate.register(app)
+
 
 class Format(StrEnum):
     """How ``express`` prints a face."""
@@ -36,180 +39,6 @@ class Format(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
-
-
-class Strategy(StrEnum):
-    """How ``annotate`` asks the model."""
-
-    score = "score"
-    generate = "generate"
-
-
-class Labels(StrEnum):
-    """What ``annotate`` does with the human tags of a corpus."""
-
-    use = "use"
-    compare = "compare"
-    ignore = "ignore"
-
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Llm = Annotated[str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="CPU threads; one per core by default.")]
-GpuLayers = Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw.")]
-
-
-@app.command()
-def annotate(
-    corpus: Annotated[
-        list[str],
-        typer.Option(
-            help="NAME=PATH, repeatable. NAME: go_emotions, tweet_intensity, isear, meld, csv, "
-            "tsv, jsonl, parquet or text; `samples`, the packaged transcripts; "
-            "go_emotions=hub, or hub:OWNER/NAME."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Run folder; an unfinished run is continued.")],
-    model: Llm = "packaged",
-    strategy: Annotated[
-        Strategy | None,
-        typer.Option(help="score for the packaged model, generate for any other, by default."),
-    ] = None,
-    labels: Annotated[
-        Labels,
-        typer.Option(help="Human tags of a corpus: use them, compare with them, or ignore them."),
-    ] = Labels.use,
-    tagger: Annotated[
-        str | None,
-        typer.Option(
-            help="For score: `llm`, `head` or a head's folder. By default the packaged head where "
-            "it was fitted on this model, else `llm`."
-        ),
-    ] = None,
-    prompt: Annotated[
-        str, typer.Option(help="Packaged prompt, such as `score-v2` or `generate-v1-short`.")
-    ] = "",
-    mapping: Annotated[str, typer.Option(help="Table of action units: `v1` or `extended`.")] = "v1",
-    text_column: Annotated[
-        str, typer.Option(help="Column of the text in csv, tsv, jsonl, parquet and Hub data.")
-    ] = "text",
-    label_column: Annotated[
-        str | None, typer.Option(help="Column of the human tags in Hub data.")
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Most transcripts: the first, shared evenly among the corpora."),
-    ] = None,
-    seed: Seed = 0,
-    workers: Workers = None,
-    gpu_layers: GpuLayers = 0,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(help="For generate: NAME=VALUE, such as temperature=0.7; repeatable."),
-    ] = None,
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Only say how long it will take here.")
-    ] = False,
-    json_output: JsonFlag = False,
-) -> None:
-    """Let a local LLM write tags, description and action units for every transcript.
-
-    Example: `countenance annotate --corpus go_emotions=data/dev.tsv --out runs/dev --limit 2000`
-    """
-    from .generation import AnnotationConfig, LabelUse, parse_corpus_option, parse_settings
-    from .generation import annotate as run_annotation
-    from .generation import estimate as run_estimate
-
-    options: dict[str, Any] = {"workers": workers} if workers else {}
-    config = AnnotationConfig(
-        corpora=tuple(
-            parse_corpus_option(name, text_column=text_column, label_column=label_column)
-            for name in corpus
-        ),
-        out=out,
-        model=model,
-        strategy=strategy.value if strategy else "",
-        labels=LabelUse(labels.value),
-        tagger=tagger,
-        limit=limit,
-        seed=seed,
-        gpu_layers=gpu_layers,
-        prompt_version=prompt,
-        mapping_version=mapping,
-        generation=parse_settings(setting or []),
-        **options,
-    )
-    if estimate:
-        expected = run_estimate(config, show_progress=True)
-        _finish(expected, _in_words(expected), json_output)
-        return
-    statistics = run_annotation(config, show_progress=True)
-    rejected = sum(statistics["rejected"].values())
-    session = statistics["last_session"]
-    _finish(
-        statistics,
-        f"{out}: {statistics['accepted']} records, {rejected} set aside; "
-        f"{session['items']} now, {session['items_per_second']} a second",
-        json_output,
-    )
-
-
-def _in_words(expected: dict[str, Any]) -> str:
-    minutes = expected["seconds"] / 60
-    return (
-        f"{expected['left']} of {expected['transcripts']} transcripts are left; at "
-        f"{expected['items_per_second']} a second (measured on {expected['sampled']}) they take "
-        f"about {minutes:.0f} min here"
-    )
-
-
-@app.command("fit-head")
-def fit_head(
-    corpus: Annotated[
-        list[str],
-        typer.Option(help="NAME=PATH, repeatable: go_emotions for tags, tweet_intensity."),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of the head to write.")],
-    model: Llm = "packaged",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most train transcripts of each kind, drawn by seed.")
-    ] = None,
-    seed: Seed = 0,
-    workers: Workers = None,
-    gpu_layers: GpuLayers = 0,
-    json_output: JsonFlag = False,
-) -> None:
-    """Fit the models that turn an LLM's answers into tags, on corpora with human labels.
-
-    Only train files teach; dev files beside them are scored for the report.
-
-    Example: `countenance fit-head --corpus go_emotions=data/go_emotions
-    --corpus tweet_intensity=data/tweet_intensity --out heads/mine`
-    """
-    from .generation import HeadFitConfig, parse_corpus_option
-    from .generation import fit_head as run_fit
-
-    options: dict[str, Any] = {"workers": workers} if workers else {}
-    config = HeadFitConfig(
-        corpora=tuple(parse_corpus_option(name) for name in corpus),
-        version=out.resolve().name,
-        model=model,
-        limit=limit,
-        seed=seed,
-        gpu_layers=gpu_layers,
-        **options,
-    )
-    head = run_fit(config, show_progress=True)
-    head.save(out)
-    report = head.about["report"]
-    train = report["train"]
-    _finish(
-        dict(head.about),
-        f"{out}: {head.name}, fitted on {train['tagged']} tagged and {train['rated']} rated "
-        f"transcripts; dev: {json.dumps(report['dev'])}",
-        json_output,
-    )
 
 
 @app.command()
@@ -229,7 +58,7 @@ def build(
     statistics = build_dataset(
         run, out, render_card=render_dataset_card, seed=seed, show_progress=True
     )
-    _finish(
+    finish(
         statistics,
         f"{out}: {statistics['train_items']} train and {statistics['test_items']} test items; "
         f'load_dataset("{out}") opens it',
@@ -265,7 +94,7 @@ def train(
     )
     metrics = run_training(config)
     write_model_card(out, {**metrics, "training": config.to_dict()})
-    _finish(metrics, f"{out}: trained on {metrics['items']['train']} items", json_output)
+    finish(metrics, f"{out}: trained on {metrics['items']['train']} items", json_output)
 
 
 @app.command()
@@ -283,7 +112,7 @@ def evaluate(
     from .model import evaluate as run_evaluation
 
     metrics = run_evaluation(checkpoint, dataset, out, seed=seed)
-    _finish(metrics, (out / "report.md").read_text(encoding="utf-8").rstrip(), json_output)
+    finish(metrics, (out / "report.md").read_text(encoding="utf-8").rstrip(), json_output)
 
 
 @app.command()
@@ -338,10 +167,6 @@ def demo(
 
     for line in run_demo(out, seed=seed, show_progress=True):
         typer.echo(line)
-
-
-def _finish(result: dict[str, Any], line: str, json_output: bool) -> None:
-    typer.echo(json.dumps(result, sort_keys=True) if json_output else line)
 
 
 def _print_faces(

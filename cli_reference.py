@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_options import GpuLayers, JsonFlag, Llm, Seed, Strategy, Workers
+
 
 class Half(StrEnum):
     """Which half of the reference set."""
@@ -17,17 +19,8 @@ class Half(StrEnum):
     train = "train"
 
 
-class Strategy(StrEnum):
-    """How the model is asked."""
-
-    score = "score"
-    generate = "generate"
-
-
 def reference(
-    model: Annotated[
-        str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")
-    ] = "packaged",
+    model: Llm = "packaged",
     tagger: Annotated[
         str | None, typer.Option(help="For score: `llm`, `head` or a head's folder.")
     ] = None,
@@ -42,14 +35,10 @@ def reference(
         Half, typer.Option(help="test; prompts and baselines were made from train.")
     ] = Half.test,
     limit: Annotated[int | None, typer.Option(min=1, help="Most transcripts: the first.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; one per core by default.")
-    ] = None,
-    gpu_layers: Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")] = 0,
-    json_output: Annotated[
-        bool, typer.Option("--json", help="Print the result as one JSON object.")
-    ] = False,
+    seed: Seed = 0,
+    workers: Workers = None,
+    gpu_layers: GpuLayers = 0,
+    json_output: JsonFlag = False,
 ) -> None:
     """Annotate the reference transcripts and score tags and action units beside baselines.
 

@@ -1,0 +1,28 @@
+"""What several commands share: options, and how a result is printed."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Strategy(StrEnum):
+    """How ``annotate`` asks the model."""
+
+    score = "score"
+    generate = "generate"
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Llm = Annotated[str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="CPU threads; one per core by default.")]
+GpuLayers = Annotated[int, typer.Option(min=0, help="Model layers to put on the GPU.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random draw.")]
+
+
+def finish(result: dict[str, Any], line: str, json_output: bool) -> None:
+    """Print a command's result: one line for people, or one JSON object."""
+    typer.echo(json.dumps(result, sort_keys=True) if json_output else line)
