@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_evaluate import register as register_evaluate
 from .errors import CountenanceError, ModelError
 
 app = typer.Typer(
@@ -268,24 +269,6 @@ def train(
 
 
 @app.command()
-def evaluate(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint folder or Hub name.")],
-    dataset: Annotated[str, typer.Argument(help="Dataset folder or Hub name.")],
-    out: Annotated[Path, typer.Option(help="Report folder to write.")],
-    seed: Seed = 0,
-    json_output: JsonFlag = False,
-) -> None:
-    """Measure a checkpoint on a test split against the mean-face baseline.
-
-    Example: `countenance evaluate checkpoints/dev datasets/dev --out reports/dev`
-    """
-    from .model import evaluate as run_evaluation
-
-    metrics = run_evaluation(checkpoint, dataset, out, seed=seed)
-    _finish(metrics, (out / "report.md").read_text(encoding="utf-8").rstrip(), json_output)
-
-
-@app.command()
 def express(
     texts: Annotated[list[str], typer.Argument(help="Lines of text, one face each.")],
     model: Annotated[
@@ -378,6 +361,9 @@ def _face_table(text: str, names: list[str], face: list[float]) -> str:
         if weight >= 0.05
     ]
     return "\n".join([text, f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""])
+
+
+register_evaluate(app)
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ class EvaluationSettings:
     mlp_steps: int = 4000
     authors_steps: int = 300
     paths: int = 100
-    path_steps: int = 21
+    path_steps: int = 25
     examples: int = 8
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class EvaluationSettings:
             "mlp_steps": 1000,
             "authors_steps": 20,
             "paths": 20,
-            "path_steps": 11,
+            "path_steps": 9,
             "examples": 4,
         }
         return cls(**(small | changes))
