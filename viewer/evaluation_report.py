@@ -180,12 +180,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = _figure_cell
+    environment.filters["signed"] = _signed_cell
     environment.filters["number"] = _number
     return environment
 
 
 def _figure_cell(figure: dict[str, float] | None) -> str:
     return "{value:.4f} [{low:.4f}, {high:.4f}]".format(**figure) if figure else "-"
+
+
+def _signed_cell(figure: dict[str, float]) -> str:
+    return "{value:+.4f} [{low:+.4f}, {high:+.4f}]".format(**figure)
 
 
 def _number(value: float | None, digits: int = 3) -> str:
