@@ -199,7 +199,7 @@ def test_every_method_is_compared_on_every_kind(tiny_checkpoint, tiny_dataset, t
     }
     for kind, found in metrics["text_to_expression"].items():
         mean = metrics["baselines"]["mean_vector"][kind]
-        assert mean["mae"] == found["baseline_mae"]
+        assert mean["mae"] == pytest.approx(found["baseline_mae"])
         assert mean["mae_above"]["value"] == pytest.approx(
             mean["mae"]["value"] - found["mae"]["value"]
         )
