@@ -125,7 +125,7 @@ def test_their_objective_is_the_weighted_sum_on_the_noisy_face():
         + 10 * (1 - cosine).mean()
         + 10 * ((network.decode(p) - noisy) ** 2).mean()
     )
-    assert float(value) == pytest.approx(float(plain), rel=1e-5)
+    assert value.item() == pytest.approx(plain.item(), rel=1e-5)
 
 
 def test_rows_are_drawn_by_seed_and_only_where_there_are_too_many():
