@@ -149,7 +149,8 @@ def _scatter(
     label: str | None = None,
 ) -> None:
     panel.scatter(
-        *points[chosen].T,
+        points[chosen, 0],
+        points[chosen, 1],
         s=size,
         color=colour,
         marker=_KIND_MARKERS[kind],
