@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_annotate, cli_reference
+from . import cli_annotate, cli_evaluate, cli_reference
 from .cli_options import JsonFlag, Seed, finish
 from .errors import CountenanceError, ModelError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 
 cli_annotate.register(app)
+cli_reference.register(app)
 
 
 class Format(StrEnum):
@@ -97,22 +98,7 @@ def train(
     finish(metrics, f"{out}: trained on {metrics['items']['train']} items", json_output)
 
 
-@app.command()
-def evaluate(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint folder or Hub name.")],
-    dataset: Annotated[str, typer.Argument(help="Dataset folder or Hub name.")],
-    out: Annotated[Path, typer.Option(help="Report folder to write.")],
-    seed: Seed = 0,
-    json_output: JsonFlag = False,
-) -> None:
-    """Measure a checkpoint on a test split against the mean-face baseline.
-
-    Example: `countenance evaluate checkpoints/dev datasets/dev --out reports/dev`
-    """
-    from .model import evaluate as run_evaluation
-
-    metrics = run_evaluation(checkpoint, dataset, out, seed=seed)
-    finish(metrics, (out / "report.md").read_text(encoding="utf-8").rstrip(), json_output)
+cli_evaluate.register(app)
 
 
 @app.command()
@@ -204,9 +190,6 @@ def _face_table(text: str, names: list[str], face: list[float]) -> str:
         if weight >= 0.05
     ]
     return "\n".join([text, f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""])
-
-
-cli_reference.register(app)
 
 
 def main() -> None:

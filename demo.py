@@ -15,8 +15,10 @@ from .cards import render_dataset_card, write_model_card
 from .dataset_script import build_dataset
 from .errors import RenderError
 from .generation import AnnotationConfig, CorpusSpec, annotate
-from .model import ExpressionModel, TrainingConfig, evaluate, load_model, train
+from .model import ExpressionModel, TrainingConfig, load_model, train
+from .model.evaluation_settings import EvaluationSettings
 from .viewer import face_strip, save_image
+from .viewer.evaluation_report import evaluate_with_report
 
 EMOTIONS = ("joy", "anger", "sadness", "surprise", "disgust", "fear")
 SENTENCES = (
@@ -53,8 +55,9 @@ def run_demo(out: Path, *, seed: int = 0, show_progress: bool = False) -> Iterat
     metrics = train(config)
     write_model_card(checkpoint, {**metrics, "training": config.to_dict()})
     yield f"model     {checkpoint}"
-    evaluate(checkpoint, dataset, out / "report", seed=seed)
-    yield f"report    {out / 'report' / 'report.md'}"
+    settings_of_report = EvaluationSettings.quick(seed=seed)
+    evaluate_with_report(checkpoint, dataset, out / "report", settings_of_report)
+    yield f"report    {out / 'report' / 'report.html'}"
     for name, path in draw_pictures(load_model(checkpoint), out).items():
         yield f"{name:<9} {path}"
     yield f"done in {time.monotonic() - started:.0f} s"

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 KINDS = ("t", "e", "d")
 """The three texts of an item: transcript, emotion tags, description."""
 
+CUES = "cues"
+"""Name of a dataset's second configuration: descriptions and faces without a transcript."""
+
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _COLUMNS = ("transcript", "emotions", "description", "blendshapes", "mapping_version")
-CUES = "cues"
-"""Configuration of a dataset that holds descriptions without a transcript."""
 
 
 @dataclass(frozen=True)
@@ -62,31 +63,6 @@ class ExpressionData:
             blendshapes=np.concatenate([self.blendshapes, cues.blendshapes]),
             cue_count=len(cues),
         )
-
-
-def load_cues(beside: ExpressionData) -> ExpressionData | None:
-    """Load the cues of the dataset that ``beside`` comes from; None where it has none.
-
-    Raises:
-        DatasetError: As ``load_expressions``.
-    """
-    with quiet_hub():
-        if CUES not in datasets.get_dataset_config_names(beside.source):
-            return None
-    dataset = _open(beside.source, beside.split, CUES)
-    where = f"{beside.source}, {CUES}, split {beside.split}"
-    table = dataset.with_format("arrow")[:]
-    size = beside.blendshapes.shape[1]
-    return replace(
-        beside,
-        texts={
-            "t": [""] * len(dataset),
-            "e": [""] * len(dataset),
-            "d": _strings(table["description"]),
-        },
-        blendshapes=_blendshapes(table["blendshapes"], size, where),
-        mapping_version=_only_version(table["mapping_version"], beside.mapping_version, where),
-    )
 
 
 def load_expressions(
@@ -141,7 +117,88 @@ def load_expressions(
     return data
 
 
-def _open(source: str, split: str, config: str = "default") -> datasets.Dataset:
+def load_cues(
+    source: str | Path,
+    split: str,
+    *,
+    expression_size: int = 51,
+    mapping_version: str | None = None,
+) -> ExpressionData | None:
+    """Load one split of a dataset's second configuration, ``cues``: descriptions and faces.
+
+    Args:
+        source: Dataset folder or Hub name.
+        split: "train" or "test".
+        expression_size: Expected number of blendshape weights.
+        mapping_version: Expected AU table; any one version when left out.
+
+    Returns:
+        The split, with texts of kind "d" alone; ``None`` where the dataset has no cues.
+
+    Raises:
+        DatasetError: As ``load_expressions``.
+    """
+    if not _has_config(str(source), CUES):
+        return None
+    dataset = _open(str(source), split, CUES)
+    where = f"{source}, configuration {CUES}, split {split}"
+    for name in ("description", "blendshapes"):
+        if name not in dataset.column_names:
+            raise DatasetError(
+                f"{where}: no column {name!r}; build the dataset with countenance build"
+            )
+    if not len(dataset):
+        return None
+    table = dataset.with_format("arrow")[:]
+    texts = _strings(table["description"])
+    if not all(texts):
+        raise DatasetError(f"{where}, row {texts.index('')}: description is empty")
+    version = mapping_version or ""
+    if "mapping_version" in dataset.column_names:
+        version = _only_version(table["mapping_version"], mapping_version, where)
+    nothing = [""] * len(texts)
+    return ExpressionData(
+        source=str(source),
+        split=split,
+        texts={"t": nothing, "e": nothing, "d": texts},
+        blendshapes=_blendshapes(table["blendshapes"], expression_size, where),
+        mapping_version=version,
+    )
+
+
+def load_action_units(
+    source: str | Path, split: str, config: str | None = None
+) -> list[list[str]] | None:
+    """The action units that a dataset lists for each item of a split, in its own order.
+
+    Args:
+        source: Dataset folder or Hub name.
+        split: "train" or "test".
+        config: Configuration, such as "cues"; the default one when left out.
+
+    Returns:
+        A list per item; ``None`` where there is no such column.
+
+    Raises:
+        DatasetError: If the split cannot be opened.
+    """
+    dataset = _open(str(source), split, config)
+    if "action_units" not in dataset.column_names:
+        return None
+    column = dataset.with_format("arrow")[:]["action_units"]
+    return [list(units or ()) for units in column.to_pylist()]
+
+
+def _has_config(source: str, name: str) -> bool:
+    try:
+        with quiet_hub():
+            return name in datasets.get_dataset_config_names(source)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DatasetError(f"{source}: cannot list its configurations ({reason})") from error
+
+
+def _open(source: str, split: str, config: str | None = None) -> datasets.Dataset:
     try:
         is_file, is_folder = Path(source).is_file(), Path(source).is_dir()
     except OSError as error:

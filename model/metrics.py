@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_NUMBERS_AT_ONCE = 4_000_000
+
+Statistic = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,48 @@ class Estimate:
     high: float
 
 
+def resampled_means(
+    per_item: NDArray[np.float64], *, samples: int = 1000, seed: int = 0
+) -> NDArray[np.float64]:
+    """Means over items of bootstrap resamples; all columns share the resamples.
+
+    Args:
+        per_item: (items, columns), at least one item.
+        samples: Bootstrap resamples.
+        seed: Seed of the resampling.
+
+    Returns:
+        float64 (samples, columns).
+    """
+    count = len(per_item)
+    rng = np.random.default_rng(seed)
+    means = np.empty((samples, per_item.shape[1]))
+    chunk = max(1, _NUMBERS_AT_ONCE // count)
+    for start in range(0, samples, chunk):
+        rows = min(chunk, samples - start)
+        drawn = rng.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
+        # A resample is fully told by how often each item is in it, so its mean is one product.
+        often = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        means[start : start + rows] = often @ per_item / count
+    return means
+
+
+def estimate(
+    statistic: Statistic, mean: NDArray[np.float64], resampled: NDArray[np.float64]
+) -> Estimate:
+    """A statistic of the mean over items, with its 95 % percentile interval.
+
+    Args:
+        statistic: Turns means over items, (..., columns), into figures (...).
+        mean: (columns,) over all items.
+        resampled: (samples, columns), from ``resampled_means``.
+    """
+    low, high = np.percentile(statistic(resampled), [2.5, 97.5])
+    return Estimate(float(statistic(mean)), float(low), float(high))
+
+
 def bootstrap(
-    statistic: Callable[[NDArray], NDArray],
+    statistic: Statistic,
     per_item: NDArray[np.float64],
     *,
     samples: int = 1000,
@@ -45,13 +89,8 @@ def bootstrap(
     Returns:
         The estimate.
     """
-    count = len(per_item)
-    rng = np.random.default_rng(seed)
-    # A resample is fully told by how often each item is in it, so its mean is one product.
-    often = rng.multinomial(count, np.full(count, 1.0 / count), size=samples)
-    figures = statistic(often @ per_item / count)
-    low, high = np.percentile(figures, [2.5, 97.5])
-    return Estimate(float(statistic(per_item.mean(axis=0))), float(low), float(high))
+    resampled = resampled_means(per_item, samples=samples, seed=seed)
+    return estimate(statistic, per_item.mean(axis=0), resampled)
 
 
 def error_report(
@@ -80,26 +119,80 @@ def error_report(
         ``baseline_rmse`` and ``explained`` (1 - squared error / squared error of the baseline; 0 is
         no better than the baseline, 1 perfect) its ``value``, ``low`` and ``high``.
     """
-    error = predicted.astype(np.float64) - target
-    reference = np.broadcast_to(baseline.astype(np.float64), target.shape) - target
-    columns = [np.abs(error), error**2, np.abs(reference), reference**2]
-    per_item = np.stack([column.mean(axis=1) for column in columns], axis=1)
-    if items is not None:
-        _, position, counts = np.unique(items, return_inverse=True, return_counts=True)
-        sums = np.zeros((len(counts), per_item.shape[1]))
-        np.add.at(sums, position, per_item)
-        per_item = sums / counts[:, None]
-
-    def estimate(statistic: Callable[[NDArray], NDArray]) -> dict[str, float]:
-        return asdict(bootstrap(statistic, per_item, samples=samples, seed=seed))
-
-    return {
-        "mae": estimate(lambda mean: mean[..., 0]),
-        "rmse": estimate(lambda mean: np.sqrt(mean[..., 1])),
-        "baseline_mae": estimate(lambda mean: mean[..., 2]),
-        "baseline_rmse": estimate(lambda mean: np.sqrt(mean[..., 3])),
-        "explained": estimate(_explained),
+    per_item = np.concatenate(
+        [_errors(predicted, target), _errors(np.broadcast_to(baseline, target.shape), target)],
+        axis=1,
+    )
+    per_item = mean_by_item(per_item, items)
+    mean = per_item.mean(axis=0)
+    resampled = resampled_means(per_item, samples=samples, seed=seed)
+    figures: dict[str, Statistic] = {
+        "mae": lambda means: means[..., 0],
+        "rmse": lambda means: np.sqrt(means[..., 1]),
+        "baseline_mae": lambda means: means[..., 2],
+        "baseline_rmse": lambda means: np.sqrt(means[..., 3]),
+        "explained": _explained,
     }
+    return {name: asdict(estimate(figure, mean, resampled)) for name, figure in figures.items()}
+
+
+def compare_errors(
+    predictions: Mapping[str, NDArray[np.float32]],
+    reference: NDArray[np.float32],
+    target: NDArray[np.float32],
+    *,
+    items: NDArray[np.int64] | None = None,
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Errors of several methods on the same rows, and how far each is above a reference method.
+
+    Args:
+        predictions: For each method float32 (rows, size).
+        reference: float32 (rows, size), of the method that the others are held against.
+        target: float32 (rows, size).
+        items: See ``error_report``.
+        samples: Bootstrap resamples.
+        seed: Seed of the resampling; all methods share their resamples, so that differences are
+            paired.
+
+    Returns:
+        For each method ``mae``, ``rmse`` and ``mae_above`` (its MAE minus the reference's; above 0
+        where the reference is better), each with ``value``, ``low`` and ``high``.
+    """
+    columns = [_errors(reference, target)]
+    columns += [_errors(predicted, target) for predicted in predictions.values()]
+    per_item = mean_by_item(np.concatenate(columns, axis=1), items)
+    mean = per_item.mean(axis=0)
+    resampled = resampled_means(per_item, samples=samples, seed=seed)
+
+    def figures(column: int) -> dict[str, dict[str, float]]:
+        statistics: dict[str, Statistic] = {
+            "mae": lambda means: means[..., column],
+            "rmse": lambda means: np.sqrt(means[..., column + 1]),
+            "mae_above": lambda means: means[..., column] - means[..., 0],
+        }
+        return {name: asdict(estimate(s, mean, resampled)) for name, s in statistics.items()}
+
+    return {name: figures(2 + 2 * number) for number, name in enumerate(predictions)}
+
+
+def mean_by_item(
+    per_row: NDArray[np.float64], items: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
+    """Average the rows of each item, items in ascending order; (items, columns)."""
+    if items is None:
+        return per_row
+    _, position, counts = np.unique(items, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), per_row.shape[1]))
+    np.add.at(sums, position, per_row)
+    return sums / counts[:, None]
+
+
+def _errors(predicted: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean absolute and mean squared error of each row; float64 (rows, 2)."""
+    error = predicted.astype(np.float64) - target
+    return np.stack([np.abs(error).mean(axis=1), np.square(error).mean(axis=1)], axis=1)
 
 
 def _explained(mean: NDArray) -> NDArray:

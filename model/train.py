@@ -96,7 +96,7 @@ def _train(config: TrainingConfig, accelerator: Accelerator) -> tuple[Fit, dict[
     if len(data) < 2:
         raise DatasetError(f"{config.dataset}: one train item is too few; one more is validated on")
     if config.cue_repeats:
-        data = data.with_cues(load_cues(data))
+        data = data.with_cues(_cues(config, data))
     model_config = _model_config(config, data)
     index = _index(config, data)
     with accelerator.main_process_first():
@@ -110,6 +110,15 @@ def _train(config: TrainingConfig, accelerator: Accelerator) -> tuple[Fit, dict[
         "train": round(time.monotonic() - encoded, 2),
     }
     return result, metrics
+
+
+def _cues(config: TrainingConfig, data: ExpressionData) -> ExpressionData | None:
+    return load_cues(
+        config.dataset,
+        "train",
+        expression_size=config.expression_size,
+        mapping_version=data.mapping_version,
+    )
 
 
 @contextmanager

@@ -44,4 +44,7 @@ for name in ("config.json", "model.safetensors", "README.md"):
     assert (PACKAGED_CHECKPOINT / name).is_file(), name
 for name in (DATASET_TEMPLATE, MODEL_TEMPLATE):
     assert _environment().get_template(name)
+from countenance.viewer.evaluation_report import _environment as page_environment  # noqa: E402
+
+assert page_environment().get_template("evaluation.html.jinja")
 print(f"countenance {version('countenance')}: the wheel is complete")

@@ -48,7 +48,8 @@ def test_the_model_opens_and_tells_joy_from_sadness(demo):
 
 def test_the_model_has_its_card_and_the_report_its_figures(demo):
     assert "# countenance" in (demo[0] / "model" / "README.md").read_text("utf-8")
-    assert "reconstruction" in (demo[0] / "report" / "report.md").read_text("utf-8")
+    assert "reconstruction" in (demo[0] / "report" / "report.html").read_text("utf-8")
+    assert (demo[0] / "report" / "metrics.json").is_file()
 
 
 @pytest.mark.parametrize("name", ["emotions", "sentences", "path"])

@@ -143,7 +143,7 @@ def test_cues_stand_behind_the_items_with_a_description_alone(make_items, write_
     write_cues(Path(source), make_items(3, 5))
     data = load_expressions(source, "train")
     assert data.cue_count == 0
-    joined = data.with_cues(load_cues(data))
+    joined = data.with_cues(load_cues(source, "train"))
     assert (len(data), len(joined), joined.cue_count) == (6, 9, 3)
     assert joined.texts["t"][6:] == joined.texts["e"][6:] == [""] * 3
     assert joined.texts["d"][6:] == [item["description"] for item in make_items(3, 5)]
@@ -153,7 +153,7 @@ def test_cues_stand_behind_the_items_with_a_description_alone(make_items, write_
 
 def test_a_dataset_without_cues_stays_as_it_is(tiny_dataset):
     data = load_expressions(tiny_dataset, "train")
-    assert load_cues(data) is None
+    assert load_cues(tiny_dataset, "train") is None
     assert data.with_cues(None) is data
 
 
@@ -161,7 +161,7 @@ def test_cues_of_another_mapping_are_refused(make_items, write_dataset, tmp_path
     source = write_dataset(tmp_path / "other", {"train": make_items(4, 0)})
     write_cues(Path(source), [item | {"mapping_version": "v9"} for item in make_items(2, 5)])
     with pytest.raises(DatasetError, match="cues, split train, row 0: mapping_version is 'v9'"):
-        load_cues(load_expressions(source, "train"))
+        load_cues(source, "train", mapping_version="v1")
 
 
 def write_cues(folder, items):

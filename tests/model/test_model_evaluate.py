@@ -4,8 +4,10 @@ import json
 import sys
 from contextlib import ExitStack
 
+import datasets
 import numpy as np
 import pytest
+import yaml
 
 from countenance.errors import DatasetError, ModelError
 from countenance.model import evaluate, load_model
@@ -15,8 +17,19 @@ from countenance.model.evaluate import main
 evaluate_module = sys.modules["countenance.model.evaluate"]
 
 
+TINY = {
+    "samples": 20,
+    "mlp_steps": 2,
+    "map_items": 4,
+    "paths": 2,
+    "path_steps": 3,
+    "action_unit_items": 4,
+    "examples": 2,
+}
+
+
 def test_the_report_says_how_far_off_the_model_is(tiny_checkpoint, tiny_dataset, tmp_path):
-    metrics = evaluate(tiny_checkpoint, tiny_dataset, tmp_path / "report", samples=50)
+    metrics = evaluate(tiny_checkpoint, tiny_dataset, tmp_path / "report", **TINY)
     assert json.loads((tmp_path / "report" / "metrics.json").read_text()) == metrics
     test = load_expressions(tiny_dataset, "test")
     train = load_expressions(tiny_dataset, "train")
@@ -37,23 +50,24 @@ def test_the_report_says_how_far_off_the_model_is(tiny_checkpoint, tiny_dataset,
 
 
 def test_the_report_is_readable(tiny_checkpoint, tiny_dataset, tmp_path):
-    metrics = evaluate(tiny_checkpoint, tiny_dataset, tmp_path, samples=20)
+    metrics = evaluate(tiny_checkpoint, tiny_dataset, tmp_path, **TINY)
     lines = (tmp_path / "report.md").read_text().splitlines()
     row = next(line for line in lines if line.startswith("| description"))
     assert f"{metrics['text_to_expression']['description']['mae']['value']:.4f}" in row
-    assert len([line for line in lines if line.startswith("|")]) == 2 + 5
+    assert sum(line.startswith("| face (reconstruction)") for line in lines) == 1
+    assert sum(line.startswith("| nearest neighbour") for line in lines) == 1
 
 
 def test_a_kind_that_no_item_has_is_left_out(tiny_checkpoint, make_items, write_dataset, tmp_path):
     items = [item | {"emotions": []} for item in make_items(4, 0)]
     source = write_dataset(tmp_path / "d", {"train": make_items(4, 1), "test": items})
-    metrics = evaluate(tiny_checkpoint, source, tmp_path / "report", samples=20)
+    metrics = evaluate(tiny_checkpoint, source, tmp_path / "report", **TINY)
     assert list(metrics["text_to_expression"]) == ["transcript", "description", "all"]
 
 
 def test_the_same_seed_gives_the_same_report(tiny_checkpoint, tiny_dataset, tmp_path):
     first, second = (
-        evaluate(tiny_checkpoint, tiny_dataset, tmp_path / name, samples=20) for name in "ab"
+        evaluate(tiny_checkpoint, tiny_dataset, tmp_path / name, **TINY) for name in "ab"
     )
     assert first == second
 
@@ -94,7 +108,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_report(
     tiny_checkpoint, tiny_dataset, tmp_path, full_disk, monkeypatch
 ):
     out = tmp_path / "report"
-    evaluate(tiny_checkpoint, tiny_dataset, tmp_path / "warm", samples=20)  # caches the features
+    evaluate(tiny_checkpoint, tiny_dataset, tmp_path / "warm", **TINY)  # caches the features
     before = evaluate_module.render_report
     limits = ExitStack()
 
@@ -107,5 +121,90 @@ def test_a_full_disk_is_told_and_leaves_no_half_report(
         limits,
         pytest.raises(ModelError, match=r"cannot write .*report \(File too large\); choose"),
     ):
-        evaluate(tiny_checkpoint, tiny_dataset, out, samples=20)
+        evaluate(tiny_checkpoint, tiny_dataset, out, **TINY)
     assert list(out.iterdir()) == []
+
+
+def with_cues(folder, items, count):
+    """Add the configuration `cues` to a dataset folder, as the published form declares it."""
+    rows = [
+        {
+            "id": f"cue-{i}",
+            "description": f"{item['description']} {i}",
+            "action_units": ["AU12B"],
+            "blendshapes": item["blendshapes"],
+            "form": "sentence",
+            "kind": "single",
+            "cue": "AU12",
+        }
+        for i, item in enumerate(items)
+    ]
+    (folder / "cues").mkdir()
+    for split, part in (("train", rows[count:]), ("test", rows[:count])):
+        datasets.Dataset.from_list(part).to_parquet(str(folder / "cues" / f"{split}.parquet"))
+    configs = [
+        {"config_name": "default", "default": True, "data_files": parquet_files("data")},
+        {"config_name": "cues", "data_files": parquet_files("cues")},
+    ]
+    (folder / "README.md").write_text(f"---\n{yaml.safe_dump({'configs': configs})}---\n")
+
+
+def parquet_files(folder):
+    return [{"split": s, "path": f"{folder}/{s}*.parquet"} for s in ("train", "test")]
+
+
+def test_cues_and_action_units_are_measured_where_the_dataset_has_them(
+    tiny_checkpoint, make_items, write_dataset, tmp_path
+):
+    splits = {
+        name: [item | {"action_units": ["AU12C", "AU6B"]} for item in make_items(12, seed)]
+        for name, seed in (("train", 1), ("test", 2))
+    }
+    source = write_dataset(tmp_path / "d", splits)
+    with_cues(tmp_path / "d", make_items(12, 3), 5)
+    metrics = evaluate(tiny_checkpoint, source, tmp_path / "report", **TINY)
+    assert list(metrics["text_to_expression"]) == [
+        "transcript",
+        "emotion tags",
+        "description",
+        "cues",
+        "all",
+    ]
+    assert metrics["text_to_expression"]["cues"]["items"] == 5
+    assert metrics["text_to_expression"]["all"]["items"] == 12
+    assert set(metrics["action_units"]) == {
+        "tolerance",
+        "dataset_faces",
+        "reconstruction",
+        "transcript",
+        "emotion tags",
+        "description",
+        "cues",
+    }
+    assert metrics["action_units"]["description"]["items"] == TINY["action_unit_items"]
+    assert "cues" not in metrics["baselines"]["tag_mean"]
+    assert "cues" in metrics["baselines"]["nearest_neighbour"]
+
+
+def test_every_method_is_compared_on_every_kind(tiny_checkpoint, tiny_dataset, tmp_path):
+    metrics = evaluate(tiny_checkpoint, tiny_dataset, tmp_path, **TINY)
+    assert metrics["action_units"] is None  # the tiny dataset lists none
+    assert set(metrics["baselines"]) == {
+        "mean_vector",
+        "tag_mean",
+        "nearest_neighbour",
+        "ridge",
+        "mlp",
+        "untrained_autoencoder",
+    }
+    for kind, found in metrics["text_to_expression"].items():
+        mean = metrics["baselines"]["mean_vector"][kind]
+        assert mean["mae"] == pytest.approx(found["baseline_mae"])
+        assert mean["mae_above"]["value"] == pytest.approx(
+            mean["mae"]["value"] - found["mae"]["value"]
+        )
+    assert set(metrics["retrieval"]["description"]["latent"]) == {
+        "text_to_expression",
+        "expression_to_text",
+    }
+    assert metrics["settings"]["path_steps"] == metrics["paths"]["between_items"]["steps"] == 3

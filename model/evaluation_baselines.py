@@ -1,0 +1,218 @@
+"""What the model must beat: simple ways from the same text features to a face.
+
+Every baseline learns from the train split's pairs of all kinds and answers the test split's pairs.
+Those that learn weights hold a seeded twentieth of the train pairs back, to choose by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..progress import Progress
+from .evaluation_data import EvaluationSplit, Pairs
+from .evaluation_retrieval import distinct_texts, unit_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Predictions = dict[str, "NDArray[np.float32]"]
+
+RIDGE_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
+MLP_WIDTH = 512
+_HELD_BACK = 0.05
+_BATCH = 256
+_CHECKS = 20
+_QUERIES_AT_ONCE = 1024
+
+
+def mean_vector(train: EvaluationSplit, test: EvaluationSplit) -> Predictions:
+    """The mean face of the train split, whatever the text."""
+    mean = train.faces.mean(axis=0)
+    return {kind: np.tile(mean, (len(pairs), 1)) for kind, pairs in test.pairs.items()}
+
+
+def tag_mean(train: EvaluationSplit, test: EvaluationSplit) -> Predictions:
+    """The mean, over an item's tags, of the mean train face with that tag.
+
+    It is told the tags of the test item, also where it is asked for a transcript or a description.
+    Cues, which have no tags, are left out; an unknown tag counts as the mean face.
+    """
+    mean = train.faces.mean(axis=0)
+    sums: dict[str, NDArray] = {}
+    counts: dict[str, int] = {}
+    tagged = train.pairs.get("e")
+    for row, tags in enumerate(tagged.tags if tagged else ()):
+        for tag in tags:
+            assert tagged is not None
+            sums[tag] = sums.get(tag, 0.0) + tagged.faces[row].astype(np.float64)
+            counts[tag] = counts.get(tag, 0) + 1
+    means = {tag: sums[tag] / counts[tag] for tag in sums}
+
+    def answer(tags: list[str]) -> NDArray:
+        return np.mean([means.get(tag, mean) for tag in tags], axis=0) if tags else mean
+
+    return {
+        kind: np.stack([answer(tags) for tags in pairs.tags]).astype(np.float32)
+        for kind, pairs in test.pairs.items()
+        if kind != "cues"
+    }
+
+
+def nearest_neighbour(train: EvaluationSplit, test: EvaluationSplit) -> Predictions:
+    """The mean face of the train text of the same kind with the most similar features (cosine)."""
+    return {
+        kind: _nearest(train.pairs[kind], pairs)
+        for kind, pairs in test.pairs.items()
+        if kind in train.pairs
+    }
+
+
+def _nearest(train: Pairs, test: Pairs) -> NDArray[np.float32]:
+    first, inverse = distinct_texts(train.texts)
+    sums = np.zeros((len(first), train.faces.shape[1]))
+    np.add.at(sums, inverse, train.faces)
+    faces = (sums / np.bincount(inverse)[:, None]).astype(np.float32)
+    known, asked = unit_rows(train.features[first]), unit_rows(test.features)
+    best = [
+        (asked[start : start + _QUERIES_AT_ONCE] @ known.T).argmax(axis=1)
+        for start in range(0, len(asked), _QUERIES_AT_ONCE)
+    ]
+    return faces[np.concatenate(best)]
+
+
+def ridge(train: EvaluationSplit, test: EvaluationSplit, *, seed: int = 0) -> Predictions:
+    """Ridge regression with an intercept; the penalty is chosen on held-back pairs."""
+    from sklearn.linear_model import Ridge
+
+    features, faces = all_pairs(train)
+    held, kept = hold_back(len(features), seed)
+
+    def fit(penalty: float, rows: NDArray[np.int64]) -> Ridge:
+        return Ridge(alpha=penalty, solver="cholesky").fit(features[rows], faces[rows])
+
+    def error(penalty: float) -> float:
+        answers = np.clip(fit(penalty, kept).predict(features[held]), 0.0, 1.0)
+        return float(np.square(answers - faces[held]).mean())
+
+    best = fit(min(RIDGE_PENALTIES, key=error), np.arange(len(features)))
+    return {
+        kind: np.clip(best.predict(pairs.features), 0.0, 1.0).astype(np.float32)
+        for kind, pairs in test.pairs.items()
+    }
+
+
+def mlp(train: EvaluationSplit, test: EvaluationSplit, *, steps: int, seed: int = 0) -> Predictions:
+    """One hidden layer of 512 and a sigmoid, on squared error; the best held-back weights count."""
+    features, faces = all_pairs(train)
+    width, size = features.shape[1], faces.shape[1]
+
+    def build() -> nn.Module:
+        return nn.Sequential(
+            nn.Linear(width, MLP_WIDTH), nn.ReLU(), nn.Linear(MLP_WIDTH, size), nn.Sigmoid()
+        )
+
+    def loss(network: nn.Module, text: Tensor, face: Tensor) -> Tensor:
+        return nn.functional.mse_loss(network(text), face)
+
+    network = fit_network(
+        build, loss, features, faces, steps=steps, learning_rate=1e-3, seed=seed, what="fit MLP"
+    )
+    return predict(network, test)
+
+
+def all_pairs(train: EvaluationSplit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Features and faces of the pairs of all kinds."""
+    pairs = train.pairs.values()
+    return np.concatenate([p.features for p in pairs]), np.concatenate([p.faces for p in pairs])
+
+
+def hold_back(count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs to choose by (a twentieth, at least one), and the others; a single pair is both."""
+    order = np.random.default_rng(seed).permutation(count)
+    held = max(1, round(_HELD_BACK * count))
+    return order[:held], order[held:] if count > 1 else order
+
+
+def fit_network(
+    build: Callable[[], nn.Module],
+    loss: Callable[[nn.Module, Tensor, Tensor], Tensor],
+    features: NDArray[np.float32],
+    faces: NDArray[np.float32],
+    *,
+    steps: int,
+    learning_rate: float,
+    seed: int,
+    what: str,
+) -> nn.Module:
+    """Train a network with Adam and keep the weights with the smallest loss on held-back pairs.
+
+    Args:
+        build: Makes the network; called with torch's generator seeded.
+        loss: Loss of (network, features, faces).
+        features: float32 (pairs, width).
+        faces: float32 (pairs, size).
+        steps: Batches of 256.
+        learning_rate: Constant.
+        seed: Seed of the weights, the batches and the dropout.
+        what: For the progress bar.
+
+    Returns:
+        The network, in evaluation mode.
+    """
+    held, kept = hold_back(len(features), seed)
+    held_back = torch.from_numpy(features[held]), torch.from_numpy(faces[held])
+    rng = np.random.default_rng(seed)
+    every = max(1, steps // _CHECKS)
+    with torch.random.fork_rng(devices=[]), Progress(what, steps) as progress:
+        torch.manual_seed(seed)
+        network = build().train()
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        best, best_weights = np.inf, network.state_dict()
+        for step in range(1, steps + 1):
+            rows = kept[rng.integers(len(kept), size=min(_BATCH, len(kept)))]
+            value = loss(network, torch.from_numpy(features[rows]), torch.from_numpy(faces[rows]))
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            progress.update()
+            if step % every == 0 or step == steps:
+                now = _held_back_loss(network, loss, *held_back)
+                if now < best:
+                    best = now
+                    best_weights = {k: v.clone() for k, v in network.state_dict().items()}
+    network.load_state_dict(best_weights)
+    return network.eval()
+
+
+@torch.no_grad()
+def _held_back_loss(
+    network: nn.Module,
+    loss: Callable[[nn.Module, Tensor, Tensor], Tensor],
+    features: Tensor,
+    faces: Tensor,
+) -> float:
+    network.eval()
+    # A loss that draws noise must draw the same at every check, and not disturb the training's.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        value = float(loss(network, features, faces))
+    network.train()
+    return value
+
+
+@torch.no_grad()
+def predict(network: nn.Module, test: EvaluationSplit, batch_size: int = 1024) -> Predictions:
+    """Answers of a network from text features to faces, cut to [0, 1]."""
+    return {
+        kind: torch.cat(
+            [network(part) for part in torch.from_numpy(pairs.features).split(batch_size)]
+        )
+        .clamp(0.0, 1.0)
+        .numpy()
+        for kind, pairs in test.pairs.items()
+    }
