@@ -21,8 +21,15 @@ from ..generation import (
     record_fault,
 )
 from ..progress import Progress
-from .features import ACTION_UNITS, BLENDSHAPES, CUE_KEYS, GROUP, VALIDATION
-from .features import cue_features, dataset_features
+from .features import (
+    ACTION_UNITS,
+    BLENDSHAPES,
+    CUE_KEYS,
+    GROUP,
+    VALIDATION,
+    cue_features,
+    dataset_features,
+)
 from .groups import duplicate_groups, wording_groups
 from .split import Split, split_items
 
@@ -85,13 +92,13 @@ class Items:
             VALIDATION: self.split.in_validation[chosen].tolist(),
         }
         columns = {
-            key: made[key] if key in made else [self.rows[index][key] for index in chosen]
+            key: made[key] if key in made else [self.rows[index][key] for index in chosen.tolist()]
             for key in self.features
         }
         return Dataset.from_dict(columns, features=self.features)
 
     def group_names(self) -> np.ndarray:
-        """object (n_items,): the group of each item, by the id of its first member."""
+        """Object (n_items,): the group of each item, by the id of its first member."""
         ids = np.array([row["id"] for row in self.rows], dtype=object)
         # Rows are ordered by id, so a group's first row has its smallest id.
         _, first, of_item = np.unique(self.split.groups, return_index=True, return_inverse=True)

@@ -57,7 +57,7 @@ def split_items(labels: Sequence[Sequence[str]], groups: np.ndarray, *, seed: in
     in_validation = np.zeros(len(labels), dtype=bool)
     if len(np.unique(groups[train])) > 1:
         in_validation[train] = stratified_split(
-            [labels[item] for item in train],
+            [labels[item] for item in train.tolist()],
             groups[train],
             seed=seed,
             test_share=shares["validation"],
@@ -97,7 +97,9 @@ def stratified_split(
         raise DatasetError(
             f"{len(labels)} items cannot be split 80/20; annotate at least {least} transcripts"
         )
-    of_item = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    of_item = (
+        np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    )
     if of_item.max() == 0:
         raise DatasetError(
             f"{len(labels)} items cannot be split: all repeat one text; annotate other transcripts"
@@ -111,7 +113,9 @@ def stratified_split(
 
 def _label_counts(labels: Sequence[Sequence[str]], of_item: np.ndarray) -> np.ndarray:
     """int64 (n_groups, n_labels + 1): items with each label in each group; all items, last."""
-    column = {name: place for place, name in enumerate(sorted({n for item in labels for n in item}))}
+    column = {
+        name: place for place, name in enumerate(sorted({n for item in labels for n in item}))
+    }
     counts = np.zeros((of_item.max() + 1, len(column) + 1), dtype=np.int64)
     for group, item in zip(of_item, labels, strict=True):
         counts[group, [column[name] for name in set(item)]] += 1
@@ -176,12 +180,11 @@ class _Balance:
         surplus = int(self.counts[self.chosen, -1].sum()) - self.target
         sizes = np.where(self.chosen, self.counts[:, -1], -self.counts[:, -1])
         nearer = np.abs(surplus - sizes) < abs(surplus)
-        if not (nearer & self._movable()).any():
-            candidates = nearer  # the size is promised; that train has every label is not
-        else:
-            candidates = nearer & self._movable()
-        if not candidates.any():
+        if not nearer.any():
             return False
+        # The size is promised; that train keeps every label is not.
+        free = nearer & self._movable()
+        candidates = free if free.any() else nearer
         self.chosen[int(np.where(candidates, self._change(), np.inf).argmin())] ^= True
         return True
 
