@@ -4,7 +4,7 @@ from .build import build_dataset
 from .builder import CountenanceBuilder
 from .features import BLENDSHAPES, EMOTIONS, cue_features, dataset_features
 from .groups import duplicate_groups, normalise, wording_groups
-from .items import CueItem
+from .items import CueItem, run_mapping
 from .split import Split, split_items, stratified_split
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "dataset_features",
     "duplicate_groups",
     "normalise",
+    "run_mapping",
     "split_items",
     "stratified_split",
     "wording_groups",

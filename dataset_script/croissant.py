@@ -21,8 +21,8 @@ LICENCE = (
 )
 _TERMS = (
     "arrayShape citeAs column equivalentProperty extract field fileObject fileProperty fileSet "
-    "format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex "
-    "repeated replace samplingRate separator source subField transform"
+    "format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references "
+    "regex repeated replace samplingRate separator source subField transform"
 )
 _CONTEXT: dict[str, Any] = {
     "@language": "en",

@@ -1,9 +1,10 @@
-"""The items of each config, checked, ordered, mapped and split: what every published form is made of."""
+"""The items of each config: checked, ordered, mapped and split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -144,8 +145,8 @@ def run_mapping(run: Path) -> AUMapping:
 def cue_table_items(cues: Sequence[CueItem], mapping: AUMapping, *, seed: int) -> Items:
     """Config ``cues``: stratified by action unit, the same words together, and nothing else.
 
-    Near-duplicates would put nearly everything into one group ("the lip corners rise slightly",
-    "... strongly"), and a group for each combination of units would test unseen combinations. With a
+    Near-duplicates would put nearly everything into one group ("the lip corners rise slightly", and
+    "strongly"), and a group for each combination of units would test unseen combinations. With a
     group for each wording the test split holds unseen wordings of units that train has too.
 
     Args:
@@ -163,7 +164,7 @@ def cue_table_items(cues: Sequence[CueItem], mapping: AUMapping, *, seed: int) -
         ),
         key=lambda row: row["id"],
     )
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         if row["id"] == following["id"]:
             raise DatasetError(f"cue {row['id']}: two items have this id; make the cues anew")
     try:
