@@ -73,7 +73,7 @@ def croissant_metadata(
             files += shards
             source = {"fileObject": {"@id": shards[0]["@id"]}}
             if len(shards) > 1:
-                files.append(_file_set(f"{config}/{split}-files", shards))
+                files.append(_file_set(f"{places[config]}/{split}-*.parquet", shards))
                 source = {"fileSet": {"@id": files[-1]["@id"]}}
             record_sets.append(_record_set(config, split, info, source))
     return {
@@ -108,14 +108,14 @@ def _file_object(folder: Path, path: Path) -> dict[str, Any]:
     }
 
 
-def _file_set(name: str, shards: list[dict[str, Any]]) -> dict[str, Any]:
+def _file_set(pattern: str, shards: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "@type": "cr:FileSet",
-        "@id": name,
-        "name": name,
+        "@id": pattern,
+        "name": pattern,
         "containedIn": [{"@id": shard["@id"]} for shard in shards],
         "encodingFormat": "application/x-parquet",
-        "includes": "*.parquet",
+        "includes": pattern,
     }
 
 
