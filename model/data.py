@@ -27,6 +27,7 @@ CUES = "cues"
 """Name of a dataset's second configuration: descriptions and faces without a transcript."""
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_VALIDATION = "validation"
 _COLUMNS = ("transcript", "emotions", "description", "blendshapes", "mapping_version")
 
 
@@ -41,6 +42,8 @@ class ExpressionData:
         blendshapes: float32 (n, size) in [0, 1].
         mapping_version: Version of the AU table behind the blendshapes.
         cue_count: How many of the items, the last ones, are cues: descriptions without t and e.
+        in_validation: bool (n,), the items that the dataset marks for validation while training;
+            None when it has no column ``validation``.
     """
 
     source: str
@@ -49,6 +52,7 @@ class ExpressionData:
     blendshapes: NDArray[np.float32]
     mapping_version: str
     cue_count: int = 0
+    in_validation: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.blendshapes)
@@ -61,6 +65,7 @@ class ExpressionData:
             self,
             texts={kind: self.texts[kind] + cues.texts[kind] for kind in KINDS},
             blendshapes=np.concatenate([self.blendshapes, cues.blendshapes]),
+            in_validation=_joined(self, cues),
             cue_count=len(cues),
         )
 
@@ -108,6 +113,7 @@ def load_expressions(
         },
         blendshapes=_blendshapes(table["blendshapes"], expression_size, where),
         mapping_version=_only_version(table["mapping_version"], mapping_version, where),
+        in_validation=_marks(table, where),
     )
     for row, texts in enumerate(zip(*data.texts.values(), strict=True)):
         if not any(texts):
@@ -163,7 +169,14 @@ def load_cues(
         texts={"t": nothing, "e": nothing, "d": texts},
         blendshapes=_blendshapes(table["blendshapes"], expression_size, where),
         mapping_version=version,
+        in_validation=_marks(table, where),
     )
+
+
+def _joined(items: ExpressionData, cues: ExpressionData) -> NDArray[np.bool_] | None:
+    if items.in_validation is None or cues.in_validation is None:
+        return None
+    return np.concatenate([items.in_validation, cues.in_validation])
 
 
 def load_action_units(
@@ -264,6 +277,18 @@ def _blendshapes(column: pa.ChunkedArray, size: int, where: str) -> NDArray[np.f
             "number in [0, 1]"
         )
     return values
+
+
+def _marks(table: pa.Table, where: str) -> NDArray[np.bool_] | None:
+    if _VALIDATION not in table.column_names:
+        return None
+    if not pa.types.is_boolean(table.schema.field(_VALIDATION).type):
+        raise DatasetError(
+            f"{where}: column {_VALIDATION!r} must be true or false, found "
+            f"{table.schema.field(_VALIDATION).type}; build the dataset with countenance build"
+        )
+    marks = pc.fill_null(table[_VALIDATION], False)
+    return np.asarray(marks.to_numpy(), dtype=np.bool_)
 
 
 def _only_version(column: pa.ChunkedArray, expected: str | None, where: str) -> str:
