@@ -225,9 +225,15 @@ def build(
     """
     from .cards import render_dataset_card
     from .dataset_script import build_dataset
+    from .viewer import face_grid
 
     statistics = build_dataset(
-        run, out, render_card=render_dataset_card, seed=seed, show_progress=True
+        run,
+        out,
+        render_card=render_dataset_card,
+        draw_faces=face_grid,
+        seed=seed,
+        show_progress=True,
     )
     _finish(
         statistics,

@@ -16,7 +16,7 @@ from .dataset_script import build_dataset
 from .errors import RenderError
 from .generation import AnnotationConfig, CorpusSpec, annotate
 from .model import ExpressionModel, TrainingConfig, evaluate, load_model, train
-from .viewer import face_strip, save_image
+from .viewer import face_grid, face_strip, save_image
 
 EMOTIONS = ("joy", "anger", "sadness", "surprise", "disgust", "fear")
 SENTENCES = (
@@ -45,7 +45,9 @@ def run_demo(out: Path, *, seed: int = 0, show_progress: bool = False) -> Iterat
     settings = AnnotationConfig((CorpusSpec("samples"),), run, seed=seed)
     records = annotate(settings, show_progress=show_progress)
     yield f"run       {run}  ({records['accepted']} records)"
-    counts = build_dataset(run, dataset, render_card=render_dataset_card, seed=seed)
+    counts = build_dataset(
+        run, dataset, render_card=render_dataset_card, draw_faces=face_grid, seed=seed
+    )
     yield f"dataset   {dataset}  ({counts['train_items']} train, {counts['test_items']} test items)"
     config = TrainingConfig.from_preset(
         "demo", dataset=str(dataset), output=str(checkpoint), seed=seed, overwrite=True

@@ -3,6 +3,7 @@
     DATASET/README.md                            card; its YAML makes ``load_dataset`` work
     DATASET/data/train-00000-of-00001.parquet    shards with typed columns
     DATASET/data/test-00000-of-00001.parquet
+    DATASET/images/tags.png ...                  the card's pictures
     DATASET/stats.json                           every figure that the card states
 
 The folder appears whole or not at all, and its bytes depend only on the run's records, the seed and
@@ -45,6 +46,9 @@ from ..generation import (
     write_json,
 )
 from ..progress import Progress
+from .card_figures import card_figures
+from .card_images import FOLDER as IMAGES
+from .card_images import DrawFaces, write_card_images
 from .features import BLENDSHAPES, dataset_features
 from .split import stratified_split
 from .statistics import dataset_statistics, source_table
@@ -57,7 +61,13 @@ RenderCard = Callable[[dict[str, Any]], str]
 
 
 def build_dataset(
-    run: Path, out: Path, *, render_card: RenderCard, seed: int = 0, show_progress: bool = False
+    run: Path,
+    out: Path,
+    *,
+    render_card: RenderCard,
+    draw_faces: DrawFaces | None = None,
+    seed: int = 0,
+    show_progress: bool = False,
 ) -> dict[str, Any]:
     """Write the dataset folder of one finished run.
 
@@ -65,6 +75,7 @@ def build_dataset(
         run: A run folder of ``countenance annotate``.
         out: The dataset folder; an older dataset of ours there is replaced.
         render_card: Makes the README from the statistics.
+        draw_faces: Draws the card's grid of faces; see ``write_card_images``.
         seed: Seed of the split, 0 to 2**32 - 1.
         show_progress: Show on stderr how far the checks are.
 
@@ -88,6 +99,7 @@ def build_dataset(
     in_test = stratified_split([row["emotions"] for row in rows], seed=seed)
     weights = mapping.to_blendshapes_batch([row["action_units"] for row in rows])
     statistics = dataset_statistics(rows, in_test, weights, mapping)
+    statistics.update(card_figures(rows, in_test, mapping))
     statistics["sources"] = source_table(rows)
     statistics["provenance"] = {**identity, "split_seed": seed}
     statistics["run"] = {
@@ -101,6 +113,9 @@ def build_dataset(
         }
         sizes = {name: _write_shards(split, folder, name) for name, split in splits.items()}
         statistics["front_matter"] = _front_matter(splits, sizes)
+        statistics["images"] = write_card_images(
+            folder, statistics, rows, weights, draw_faces=draw_faces, seed=seed
+        )
         write_json(folder / STATISTICS, statistics)
         (folder / CARD).write_text(render_card(statistics), encoding="utf-8")
     return statistics
@@ -215,7 +230,7 @@ def _refuse_foreign_folder(out: Path, run: Path) -> None:
     if out.exists() and not out.is_dir():
         raise DatasetError(f"{out}: is a file; --out must name a folder for the dataset")
     names = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
-    if out == run.resolve() or (names and names != {CARD, STATISTICS, "data"}):
+    if out == run.resolve() or (names and names - {IMAGES} != {CARD, STATISTICS, "data"}):
         raise DatasetError(
             f"{out}: holds other files and no dataset of ours; choose a new folder for --out"
         )

@@ -116,16 +116,19 @@ def commits(hub, repo_id):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A small folder in the form of a dataset; `test_round_trip` pushes a real one."""
+def folder(tmp_path, repo_id):
+    """A small folder in the form of a dataset; `test_round_trip` pushes a real one.
+
+    No two tests' files are the same: the Hub keeps a content once, whosever it is.
+    """
     root = tmp_path / "dataset"
     (root / "data").mkdir(parents=True)
     (root / "images").mkdir()
     (root / "README.md").write_text("---\nlicense: other\n---\n# faces\n")
     (root / "stats.json").write_text('{"items": 3}\n')
-    (root / "data" / "train-00000-of-00001.parquet").write_bytes(b"PAR1" + bytes(range(256)) * 999)
-    (root / "data" / "test-00000-of-00001.parquet").write_bytes(b"PAR1 test PAR1")
-    (root / "images" / "tags.png").write_bytes(b"\x89PNG not really")
+    (root / "data" / "train-00000-of-00001.parquet").write_bytes(repo_id.encode() * 20_000)
+    (root / "data" / "test-00000-of-00001.parquet").write_bytes(repo_id.encode())
+    (root / "images" / "tags.png").write_bytes(b"\x89PNG " + repo_id.encode())
     return root
 
 
