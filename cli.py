@@ -223,17 +223,12 @@ def build(
 
     Example: `countenance build runs/dev --out datasets/dev`
     """
-    from .cards import render_dataset_card
+    from .cards import render_dataset_card as render_card
     from .dataset_script import build_dataset
-    from .viewer import face_grid
+    from .viewer import face_grid as draw_faces
 
     statistics = build_dataset(
-        run,
-        out,
-        render_card=render_dataset_card,
-        draw_faces=face_grid,
-        seed=seed,
-        show_progress=True,
+        run, out, render_card=render_card, draw_faces=draw_faces, seed=seed, show_progress=True
     )
     _finish(
         statistics,
@@ -394,11 +389,9 @@ def main() -> None:
     """Run the command; the console script's entry point."""
     try:
         app()
-    except CountenanceError as error:
+    # OSError: a full disk, a name too long, a folder without permission.
+    except (CountenanceError, OSError) as error:
         print(f"countenance: error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:  # a full disk, a name too long, a folder without permission
-        print(f"countenance: error: {error}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -76,7 +76,7 @@ def bias_tables(
 
 
 def _mentions(texts: Sequence[str], words: Sequence[str]) -> np.ndarray:
-    """bool (n_texts,): which texts hold one of the words, as a word."""
+    """Bool (n_texts,): which texts hold one of the words, as a word."""
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     pattern = re.compile(
         r"(?<![a-z])(?:"
@@ -122,7 +122,7 @@ class _Facts:
         }
 
     def _most_different(self, member: np.ndarray) -> list[dict[str, Any]]:
-        """The units whose share differs most from that of the other items, beyond chance at 95 %."""
+        """The units whose share differs most from the other items', beyond chance at 95 %."""
         here, others = int(member.sum()), int((~member).sum())
         if not others:
             return []

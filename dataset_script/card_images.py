@@ -1,7 +1,7 @@
 """The card's pictures, PNG in ``images/``: the same figures give the same bytes.
 
-Charts are drawn by matplotlib with its own style and font, whatever the user's settings, and without
-a date. The faces are drawn by the caller, because drawing is not this room's business.
+Charts are drawn by matplotlib with its own style and font, whatever the user's settings, and
+without a date. The faces are drawn by the caller, because drawing is not this room's business.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python tests/hub/loopback_hub.py FOLDER [PORT]    # then HF_ENDPOINT=http://127.0.0.1:PORT
 
 Repository create, preupload, commit (NDJSON), LFS batch, upload and verify, tree, paths-info,
-resolve (HEAD and GET, ETag, X-Repo-Commit, ranges), revision info, refs, tags, commits, whoami, YAML
-check. Large files are redirected to another host name, as the real Hub redirects to its CDN. There is
-no Xet: the clients are told so by HF_HUB_DISABLE_XET=1 and then use LFS.
+resolve (HEAD and GET, ETag, X-Repo-Commit, ranges), revision info, refs, tags, commits, whoami,
+YAML check. Large files are redirected to another host name, as the real Hub redirects to its CDN.
+There is no Xet: the clients are told so by HF_HUB_DISABLE_XET=1 and then use LFS.
 """
 
 import base64

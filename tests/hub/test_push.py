@@ -1,6 +1,7 @@
 """A push to the loopback Hub by the real client: what it writes, and what repeating it writes."""
 
 import pytest
+from hub_transport import Fault
 from loopback_hub import TOKEN
 
 FILES = {
@@ -167,7 +168,7 @@ def test_a_model_is_pushed_the_same_way(push, hub, repo_id, tmp_path, remote):
     assert push(checkpoint, what="model", revision="v1")["unchanged"] == 4
 
 
-@pytest.mark.parametrize("what, way", [("dataset", "build"), ("model", "train")])
+@pytest.mark.parametrize(("what", "way"), [("dataset", "build"), ("model", "train")])
 def test_a_folder_of_another_kind_is_refused_without_a_request(push, hub, tmp_path, what, way):
     answer = push(tmp_path, what=what)
     assert f"no {what} folder (README.md is missing)" in answer["error"]
@@ -179,6 +180,6 @@ def test_the_token_is_sent_and_never_shown(push, hub, driver, folder):
     push(folder)
     assert all(x.authorized for x in hub.writes() if not x.path.startswith("/storage/"))
     assert not any(x.authorized for x in hub.log if x.path.startswith("/storage/"))
-    hub.faults.append(__import__("hub_transport").Fault("status", status=400, path="/commit/"))
+    hub.faults.append(Fault("status", status=400, path="/commit/"))
     (folder / "stats.json").write_text("{}")
     assert TOKEN not in push(folder, revision="v2", token=TOKEN)["error"]

@@ -1,4 +1,4 @@
-"""What can go wrong on the way ends in another attempt or one clear line; main is never half done."""
+"""What can go wrong ends in another attempt or one clear line; main is never half done."""
 
 import pytest
 from hub_transport import Fault

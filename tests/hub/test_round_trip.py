@@ -138,7 +138,7 @@ def test_the_command_repeated_says_that_all_was_there(pushed, built, hub_environ
 
 
 @pytest.mark.parametrize(
-    "change, line",
+    ("change", "line"),
     [
         ({"HF_TOKEN": ""}, "no access token is set; run 'hf auth login', or set HF_TOKEN"),
         ({"HF_TOKEN": "hf_wrong"}, "the Hub does not accept the access token (401)"),
