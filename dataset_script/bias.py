@@ -126,7 +126,7 @@ class _Facts:
         here, others = int(member.sum()), int((~member).sum())
         if not others:
             return []
-        found = []
+        found: list[dict[str, Any]] = []
         for name, column in self.units.items():
             share, rest = column[member].mean(), column[~member].mean()
             error = np.sqrt(share * (1 - share) / here + rest * (1 - rest) / others)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import (
@@ -143,7 +143,7 @@ class HubUpload:
         self.repository = repository
         self._waits = waits
         self._api = HfApi(token=repository.token, library_name="countenance")
-        self._where = {"repo_id": repository.repo_id, "repo_type": repository.kind}
+        self._where: dict[str, Any] = {"repo_id": repository.repo_id, "repo_type": repository.kind}
 
     def read(self) -> RemoteState:
         """The repository as it is now."""
@@ -188,12 +188,13 @@ class HubUpload:
             if not change:
                 return state
             additions = [CommitOperationAdd(path, str(files[path])) for path in change.upload]
-            deletions = [CommitOperationDelete(path, is_folder=False) for path in change.delete]
+            operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions]
+            operations += [CommitOperationDelete(path, is_folder=False) for path in change.delete]
             self._send_large_files(additions, show_progress)
             try:
                 self._api.create_commit(
                     **self._where,
-                    operations=[*additions, *deletions],
+                    operations=operations,
                     commit_message=message,
                     parent_commit=state.head,
                     revision=BRANCH,
