@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_annotate, cli_evaluate, cli_reference
+from . import cli_annotate, cli_evaluate, cli_push, cli_reference
 from .cli_options import JsonFlag, Seed, finish
 from .errors import CountenanceError, ModelError
 
@@ -53,12 +53,12 @@ def build(
 
     Example: `countenance build runs/dev --out datasets/dev`
     """
-    from .cards import render_dataset_card
+    from .cards import render_dataset_card as render_card
     from .dataset_script import build_dataset
+    from .viewer import face_grid as draw_faces
 
-    # INTEGRATOR: with generation.cues, pass cues=cue_items(run_mapping(run)) to write config cues.
     statistics = build_dataset(
-        run, out, render_card=render_dataset_card, seed=seed, show_progress=True
+        run, out, render_card=render_card, draw_faces=draw_faces, seed=seed, show_progress=True
     )
     finish(
         statistics,
@@ -193,15 +193,16 @@ def _face_table(text: str, names: list[str], face: list[float]) -> str:
     return "\n".join([text, f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""])
 
 
+cli_push.register(app)
+
+
 def main() -> None:
     """Run the command; the console script's entry point."""
     try:
         app()
-    except CountenanceError as error:
+    # OSError: a full disk, a name too long, a folder without permission.
+    except (CountenanceError, OSError) as error:
         print(f"countenance: error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:  # a full disk, a name too long, a folder without permission
-        print(f"countenance: error: {error}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -17,7 +17,7 @@ from .errors import RenderError
 from .generation import AnnotationConfig, CorpusSpec, annotate
 from .model import ExpressionModel, TrainingConfig, load_model, train
 from .model.evaluation_settings import EvaluationSettings
-from .viewer import face_strip, save_image
+from .viewer import face_grid, face_strip, save_image
 from .viewer.evaluation_report import evaluate_with_report
 
 EMOTIONS = ("joy", "anger", "sadness", "surprise", "disgust", "fear")
@@ -47,7 +47,9 @@ def run_demo(out: Path, *, seed: int = 0, show_progress: bool = False) -> Iterat
     settings = AnnotationConfig((CorpusSpec("samples"),), run, seed=seed)
     records = annotate(settings, show_progress=show_progress)
     yield f"run       {run}  ({records['accepted']} records)"
-    counts = build_dataset(run, dataset, render_card=render_dataset_card, seed=seed)
+    counts = build_dataset(
+        run, dataset, render_card=render_dataset_card, draw_faces=face_grid, seed=seed
+    )
     yield f"dataset   {dataset}  ({counts['train_items']} train, {counts['test_items']} test items)"
     config = TrainingConfig.from_preset(
         "demo", dataset=str(dataset), output=str(checkpoint), seed=seed, overwrite=True

@@ -43,6 +43,10 @@ class CardError(CountenanceError):
     """A card cannot be rendered because a fact that it states is missing."""
 
 
+class PublishError(CountenanceError):
+    """A dataset or model cannot be pushed to the Hub: a bad name, no right to write, no network."""
+
+
 class RenderError(CountenanceError):
     """A face or a figure cannot be drawn or written."""
 

@@ -6,6 +6,7 @@ card is complete or does not exist.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -79,7 +80,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for name, convert in (("yaml", _yaml), ("cell", _cell), ("thousands", _thousands)):
+    for name, convert in (
+        ("yaml", _yaml),
+        ("yaml_text", json.dumps),  # a JSON string is a YAML string
+        ("cell", _cell),
+        ("thousands", _thousands),
+        ("counts", _counts),
+        ("size_category", _size_category),
+    ):
         environment.filters[name] = _of_defined(convert)
     return environment
 
@@ -100,6 +108,18 @@ def _cell(value: object) -> str:
     """A value as one inert cell of a Markdown table."""
     text = str(value).replace("\\", "\\\\").replace("|", "\\|")
     return " ".join(text.replace("<", "&lt;").split())
+
+
+def _counts(value: Mapping[str, int]) -> str:
+    """Counts by reason in one cell: ``duplicate 1,204, too_short 81``; ``nothing`` without any."""
+    listed = [f"{_cell(reason)} {count:,}" for reason, count in value.items()]
+    return ", ".join(listed) or "nothing"
+
+
+def _size_category(items: int) -> str:
+    """The Hub's word for a number of items, such as ``10K<n<100K``."""
+    steps = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
+    return steps[min(max(len(f"{items:d}") - 3, 0), len(steps) - 1)]
 
 
 def _thousands(value: float) -> str:

@@ -5,6 +5,7 @@
     DATASET/data/test-00000-of-00001.parquet
     DATASET/cues/train-00000-of-00001.parquet    config ``cues``, where there are cues
     DATASET/cues/test-00000-of-00001.parquet
+    DATASET/images/tags.png ...                  the card's pictures
     DATASET/stats.json                           every figure that the card states
     DATASET/croissant.json                       Croissant metadata: files with hashes, columns
 
@@ -37,6 +38,9 @@ from huggingface_hub import DatasetCardData
 from ..errors import DatasetError
 from ..generation import read_manifest, read_run_statistics, write_json
 from .builder import CountenanceBuilder
+from .card_figures import card_figures
+from .card_images import FOLDER as IMAGES
+from .card_images import DrawFaces, write_card_images
 from .croissant import croissant_metadata
 from .groups import SPLIT_TABLE
 from .items import CUES, DEFAULT, TEST, TRAIN, CueItem, run_mapping
@@ -58,6 +62,7 @@ def build_dataset(
     out: Path,
     *,
     render_card: RenderCard,
+    draw_faces: DrawFaces | None = None,
     seed: int = 0,
     cues: Sequence[CueItem] = (),
     show_progress: bool = False,
@@ -68,6 +73,7 @@ def build_dataset(
         run: A run folder of ``countenance annotate``.
         out: The dataset folder; an older dataset of ours there is replaced.
         render_card: Makes the README from the statistics.
+        draw_faces: Draws the card's grid of faces; see ``write_card_images``.
         seed: Seed of the split, 0 to 2**32 - 1.
         cues: Items of config ``cues``, which is left out when there are none.
         show_progress: Show on stderr how far the checks are.
@@ -98,6 +104,10 @@ def build_dataset(
         with _new_folder(out, run) as folder:
             infos = {name: _write_config(builder, folder) for name, builder in builders.items()}
             statistics["front_matter"] = _front_matter(infos)
+            items = builders[DEFAULT].items
+            statistics["images"] = write_card_images(
+                folder, statistics, items.rows, items.weights, draw_faces=draw_faces, seed=seed
+            )
             write_json(folder / STATISTICS, statistics)
             write_json(folder / CROISSANT, croissant_metadata(folder, infos, FOLDERS))
             (folder / CARD).write_text(render_card(statistics), encoding="utf-8")
@@ -109,6 +119,7 @@ def _statistics(run: Path, builders: Mapping[str, CountenanceBuilder]) -> dict[s
     mapping = run_mapping(run)
     run_statistics = read_run_statistics(run)
     statistics = dataset_statistics(items.rows, items.split, items.weights, mapping)
+    statistics.update(card_figures(items.rows, items.split.in_test, mapping))
     statistics["sources"] = source_table(items.rows)
     statistics["run"] = {
         key: run_statistics[key] for key in ("accepted", "rejected", "corpora", "agreement")
@@ -211,7 +222,7 @@ def _refuse_foreign_folder(out: Path, run: Path) -> None:
         raise DatasetError(f"{out}: is a file; --out must name a folder for the dataset")
     names = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
     # Datasets of version 0.1.0 have no croissant.json, and not every dataset has cues.
-    ours = {CARD, STATISTICS, FOLDERS[DEFAULT]} <= names <= {*_OUR_NAMES, *FOLDERS.values()}
+    ours = {CARD, STATISTICS, FOLDERS[DEFAULT]} <= names <= {IMAGES, *_OUR_NAMES, *FOLDERS.values()}
     if out == run.resolve() or (names and not ours):
         raise DatasetError(
             f"{out}: holds other files and no dataset of ours; choose a new folder for --out"

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from countenance.cards import render_dataset_card, render_model_card, write_model_card
-from countenance.cards.render import _cell
+from countenance.cards.render import _cell, _size_category
 from countenance.errors import CardError
 
 
@@ -29,14 +29,104 @@ def test_every_tag_and_action_unit_has_its_row(statistics):
     card = render_dataset_card(statistics)
     for row in statistics["tags"]:
         assert f"| {row['tag']} | {row['items']:,} | {row['test_percent']} |" in card
-    assert card.count("\n| AU") == 26
+    for row in statistics["action_units"]:
+        shares = f"{row['percent']} | {row['one_sided_percent']}"
+        assert f"| {row['action_unit']} | {row['name']} | {shares} |" in card
 
 
-@pytest.mark.parametrize("missing", ["items", "run", "front_matter", "sources", "provenance"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        *("items", "run", "front_matter", "sources", "provenance", "quality", "set_aside"),
+        *("bias", "licences", "images", "example", "intensities", "blendshapes"),
+    ],
+)
 def test_a_missing_fact_is_an_error_that_names_it(statistics, missing):
     del statistics[missing]
     with pytest.raises(CardError, match=f"a fact is missing .*'{missing}'"):
         render_dataset_card(statistics)
+
+
+@pytest.mark.parametrize("missing", ["reference", "review"])
+def test_a_quality_figure_that_nobody_declared_unmeasured_is_an_error(statistics, missing):
+    del statistics["quality"][missing]
+    with pytest.raises(CardError, match=f"a fact is missing .*'{missing}'"):
+        render_dataset_card(statistics)
+
+
+def test_what_was_not_measured_is_said_so(statistics):
+    card = render_dataset_card(statistics)
+    assert card.count("Not measured for this build.") == 2
+    assert "Items set aside by the consistency checks: not measured." in card
+
+
+def test_quality_figures_appear_when_they_were_measured(statistics):
+    statistics["set_aside"] = {"loop": 3, "foreign_language": 1200}
+    statistics["quality"]["reference"] = {
+        "score, head-v1": {
+            "items": 100,
+            "tags": {"micro_f1": 0.41, "macro_f1": 0.33},
+            "action_units": {"micro_f1": 0.52, "within_one_letter_f1": 0.44},
+        }
+    }
+    row = {"accepted": 81, "rejected": 19, "rate": 0.81, "low": 0.7222, "high": 0.8749}
+    statistics["quality"]["review"] = {
+        "reviewer": "The maintainers, assisted by a machine,",
+        "complete": 100,
+        "relations": {"t-e": row},
+        "reasons": {"t-e": {"wrong tag": {"count": 19}}},
+    }
+    card = render_dataset_card(statistics)
+    assert "by reason: loop 3, foreign_language 1,200." in card
+    assert "| score, head-v1 | 100 | 0.41 | 0.33 | 0.52 | 0.44 |" in card
+    assert "| t-e | 81 | 19 | 0.81 | 0.7222 to 0.8749 | wrong tag 19 |" in card
+    assert "ot measured" not in card
+
+
+def test_the_metadata_is_what_the_hub_knows(statistics):
+    data = yaml.safe_load(render_dataset_card(statistics)[4:].partition("\n---\n")[0])
+    assert data["license"] == "other"
+    assert data["language"] == ["en"]
+    assert data["size_categories"] == ["n<1K"]
+    assert {"license_name", "pretty_name", "task_categories", "tags"} <= set(data)
+    assert data["annotations_creators"] == ["machine-generated", "found"]
+
+
+@pytest.mark.parametrize(
+    ("items", "category"),
+    [(1, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (53_458, "10K<n<100K"), (10**6, "1M<n<10M")],
+)
+def test_the_size_category_follows_from_the_items(items, category):
+    assert _size_category(items) == category
+
+
+def test_licences_say_what_follows_from_them(statistics):
+    from countenance.dataset_script.card_figures import licence_table
+
+    every = ["go_emotions", "isear", "meld", "samples", "tweet_intensity", "csv:mine.csv"]
+    statistics["licences"] = licence_table(every)
+    card = render_dataset_card(statistics)
+    assert "For commercial use leave out csv:mine.csv, isear, tweet_intensity:" in card
+    assert "ask the owners of csv:mine.csv, tweet_intensity, or leave their rows out" in card
+    assert "isear and meld each ask for their own licence on copies" in card
+    statistics["licences"] = licence_table(["samples", "go_emotions"])
+    card = render_dataset_card(statistics)
+    assert "may be passed on and used, under the conditions of the table" in card
+    assert "For commercial use leave out" not in card
+
+
+def test_every_picture_of_the_card_is_in_the_folder(statistics, tmp_path):
+    import re
+
+    named = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", render_dataset_card(statistics))
+    assert named == ["images/tags.png", "images/action_units.png", "images/co_occurrence.png"]
+    for name in named:
+        assert (tmp_path / "d" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_example_cannot_break_out_of_its_cell(statistics):
+    statistics["example"]["transcript"] = "a|b <img src=x>\n# head"
+    assert "| transcript | a\\|b &lt;img src=x> # head |" in render_dataset_card(statistics)
 
 
 def test_a_fact_of_a_wrong_form_is_an_error(statistics):
