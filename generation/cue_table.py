@@ -209,9 +209,7 @@ class _Reader:
     def __init__(self, source: str | Path, table: Mapping[str, Any]) -> None:
         self.source = source
         self.sources = table["sources"]
-        self.scales = {
-            name: self._scale(name, table["degrees"]) for name in table["degrees"]
-        }
+        self.scales = {name: self._scale(name, table["degrees"]) for name in table["degrees"]}
 
     def row(self, where: str, row: Mapping[str, Any]) -> CueRow:
         unknown = next((tag for tag in row["source"] if tag not in self.sources), None)

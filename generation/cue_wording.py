@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from ..au_mapping import ActionUnit, ActionUnitInfo
-from .cue_table import NO_LETTER, CueFrame, CueRow, CueTable, Deed, Degrees, WordSet
+from .cue_table import NO_LETTER, CueFrame, CueRow, Deed, Degrees, WordSet
 
 BOTH, ONE = "both", "one"
 SIDES = ("left", "right")
@@ -27,7 +27,9 @@ _AGREEMENT = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _ARTICLE = re.compile(r"an? ")
 _OBJECT_CASE = {"she": "her", "he": "him"}
 # "The left eyebrow", "your left eye": what becomes "one eyebrow", "one eye".
-_BEFORE_SIDE = re.compile(r"\b(?:the|her|his|its|your|their)( own)? \{side\} (?=\w)|~ \{side\} ", re.I)
+_BEFORE_SIDE = re.compile(
+    r"\b(?:the|her|his|its|your|their)( own)? \{side\} (?=\w)|~ \{side\} ", re.I
+)
 _BESIDE = re.compile(r"\b(on|to) the \{side\}(?= side\b|$|[,.:)]| only\b| with\b)( side)?")
 
 
@@ -151,11 +153,14 @@ def _tidy_stars(text: str) -> str:
     return re.sub(r"^\* | \*$", "*", text)
 
 
+# "As far as they go" needs a noun before it: without one (plural is None) it is no word.
 def _degree_word(
-    name: str, cue: Cue, degrees: Degrees, rng: Random, plural: bool = True
+    name: str, cue: Cue, degrees: Degrees, rng: Random, plural: bool | None = None
 ) -> str | None:
     word = degree(cue, degrees, name, rng, blank=name not in ("tag", "slang", "facs", "quant"))
-    return None if word is None else _AGREEMENT.sub(r"\1" if plural else r"\2", word)
+    if word is None or (plural is None and "{" in word):
+        return None
+    return _AGREEMENT.sub(r"\1" if plural else r"\2", word)
 
 
 _DEGREES = ("pre", "post", "verbal", "tag", "slang", "facs", "quant")
@@ -171,7 +176,9 @@ def _voice_word(name: str, voice: Voice) -> str | None:
 class _SetWords:
     """Words of one noun and its verbs."""
 
-    def __init__(self, frame: CueFrame, cue: Cue, voice: Voice, rng: Random, words: WordSet):
+    def __init__(
+        self, frame: CueFrame, cue: Cue, voice: Voice, rng: Random, words: WordSet
+    ) -> None:
         self.cue, self.voice, self.rng, self.words = cue, voice, rng, words
         sided = cue.side != BOTH
         self.free = sided and not words.side and bool(words.any)
@@ -180,7 +187,9 @@ class _SetWords:
         self.noun = self._on_side(rng.choice(nouns)) if nouns else None
         self.deed: Deed | None = rng.choice(words.deeds) if words.deeds else None
         self.move = rng.choice(words.moves) if words.moves else None
-        self.only = not self.free and cue.side in SIDES and rng.random() < _ONLY_SHARE
+        # "Only her left eye only just narrows" says it twice.
+        sure = cue.side in SIDES and cue.letter != "A" and not self.free
+        self.only = sure and rng.random() < _ONLY_SHARE
 
     def __call__(self, name: str) -> str | None:
         if self.noun is None:
@@ -277,11 +286,10 @@ class _SetWords:
 class _PhraseWords:
     """Words of one noun phrase, or of one verb of the whole person."""
 
-    def __init__(self, frame: CueFrame, cue: Cue, voice: Voice, rng: Random):
+    def __init__(self, frame: CueFrame, cue: Cue, voice: Voice, rng: Random) -> None:
         self.cue, self.voice, self.rng, self.row = cue, voice, rng, cue.row
         self.yours = frame.register in ("direction", "order")
-        self.number = frame.number
-        self.phrase = self._choose_phrase() if frame.use == "nominal" else None
+        self.phrase = self._choose_phrase(frame) if frame.use == "nominal" else None
         self.act = self._choose_act() if frame.use == "act" else None
         self.fits = bool(self.phrase or self.act)
 
@@ -296,7 +304,7 @@ class _PhraseWords:
         fitting = [text for text in options if text]
         return self.rng.choice(fitting) if fitting else None
 
-    def _choose_phrase(self) -> str | None:
+    def _choose_phrase(self, frame: CueFrame) -> str | None:
         if self.cue.side == BOTH:
             options = list(self.row.nominals)
         elif self.row.sided:
@@ -306,7 +314,9 @@ class _PhraseWords:
         if self.cue.side == ONE and self.row.sided and self.rng.random() < _UNSAID_SHARE:
             options = [text.replace("{S}", "") for text in options if "{side}" not in text]
             return self.rng.choice(options) if options else None
-        if self.number == "singular":
+        if "face" in frame.pattern:
+            options = [text for text in options if "face" not in text]
+        if frame.number == "singular":
             options = [text for text in options if _ARTICLE.match(text)]
         return put_side(self.rng.choice(options), self.cue.side) if options else None
 
@@ -408,7 +418,9 @@ def _code_words(frame: CueFrame, cue: Cue, voice: Voice, rng: Random) -> _Words 
     number = f"AU{unit.code}" if rng.random() < 0.7 else f"AU {unit.code}"
     codes = [f"{lateral}{number}{letter}"]
     if cue.side != ONE:
-        codes += [str(unit), str(unit), str(unit).removeprefix("AU")]
+        codes += [str(unit), str(unit)]
+        # A number alone would be no more than a number.
+        codes += [str(unit).removeprefix("AU")] if "FACS" in frame.pattern else []
     if cue.side in SIDES:
         codes += [f"{number}{letter} ({cue.side})", f"{number}{letter} {cue.side} side"]
     simple = {
@@ -418,7 +430,7 @@ def _code_words(frame: CueFrame, cue: Cue, voice: Voice, rng: Random) -> _Words 
         "plain_number": unit.code,
         # "Left eyes closed" is no English.
         "name": None if lateral and name.startswith("eyes") else name,
-        "muscle": cue.row.muscle,
+        "muscle": None if cue.side == ONE else cue.row.muscle,
         "lateral": lateral,
         "laterally": {BOTH: "", ONE: " on one side"}.get(cue.side, f" on the {cue.side}"),
     }

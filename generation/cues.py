@@ -4,7 +4,7 @@ They teach a text-to-expression model the shapes that everyday sentences seldom 
 cheeks, gaze, pucker, rolled lips), the sides, and what "barely" and "as far as it goes" do. What is
 said stands in ``tables/cue_phrases-v1.json``. What there is of them is printed by::
 
-    python -m countenance.generation.cues [--mapping v1] [--seed 0] [--combinations 5000] [--show 20]
+    python -m countenance.generation.cues [--mapping v1] [--seed 0] [--show 20]
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _agree(said: Mention, shown: Mention) -> bool:
 def describe_cues(
     mapping: AUMapping, seed: int = 0, combinations: int = DEFAULT_COMBINATIONS
 ) -> dict[str, Any]:
-    """Count what there is: items by kind, form, register, letter and side, and the parser's view."""
+    """Count the items by kind, form, register, letter and side, and what the parser reads."""
     table = load_cue_table()
     writer = CueWriter(mapping, table, seed)
     writer.word_rows()
@@ -143,7 +143,7 @@ def describe_cues(
     items = [as_item(text, table) for text in worded]
     singles = [text for text in worded if len(text.units) == 1]
     cells = Counter(text.units[0] for text in singles)
-    patterns = {unit: set() for unit in mapping.action_units}  # type: dict[str, set[str]]
+    patterns: dict[str, set[str]] = {unit: set() for unit in mapping.action_units}
     for text in singles:
         patterns[text.units[0].id].add(text.pattern)
     readable, wrong = contradictions(items)
@@ -166,7 +166,11 @@ def describe_cues(
             "fewest": min(map(len, patterns.values())),
             "most": max(map(len, patterns.values())),
         },
-        "words": {"fewest": min(words), "mean": round(sum(words) / len(words), 2), "most": max(words)},
+        "words": {
+            "fewest": min(words),
+            "mean": round(sum(words) / len(words), 2),
+            "most": max(words),
+        },
         "ambiguous_texts": len(writer.conflicts),
         "read_by_description_parser": readable,
         "contradicted_by_description_parser": len(wrong),
