@@ -13,24 +13,17 @@ from random import Random
 
 from ..au_mapping import ActionUnit, ActionUnitInfo
 from .cue_table import NO_LETTER, CueFrame, CueRow, Deed, Degrees, WordSet
+from .cue_text import BOTH, ONE, SIDES, fill_pattern, put_side, with_article
 
-BOTH, ONE = "both", "one"
-SIDES = ("left", "right")
 # Share of wordings without a degree word, at the letter that such a wording stands for.
 _BARE_SHARE = 0.3
 # Share of named one-sided nouns that say that the other side does nothing.
 _ONLY_SHARE = 0.12
 # Share of wordings of a look that is one-sided by its meaning, "a wink", that do not say so.
 _UNSAID_SHARE = 0.6
-_PLACE = re.compile(r"\{(\w+)\}")
 _AGREEMENT = re.compile(r"\{([^{}|]*)\|([^{}|]*)\}")
 _ARTICLE = re.compile(r"an? ")
 _OBJECT_CASE = {"she": "her", "he": "him"}
-# "The left eyebrow", "your left eye": what becomes "one eyebrow", "one eye".
-_BEFORE_SIDE = re.compile(
-    r"\b(?:the|her|his|its|your|their)( own)? \{side\} (?=\w)|~ \{side\} ", re.I
-)
-_BESIDE = re.compile(r"\b(on|to) the \{side\}(?= side\b|$|[,.:)]| only\b| with\b)( side)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,49 +66,6 @@ def fill_frame(frame: CueFrame, cue: Cue, voice: Voice, rng: Random) -> str | No
     return fill_pattern(frame.pattern, words, frame.form)
 
 
-def fill_pattern(pattern: str, word: Callable[[str], str | None], form: str) -> str | None:
-    """Fill the places of a pattern; a place with a capital gives its text one."""
-    parts: list[str] = []
-    end = 0
-    for match in _PLACE.finditer(pattern):
-        name = match[1]
-        text = word(name.lower())
-        if text is None:
-            return None
-        parts += [pattern[end : match.start()], _capital(text) if name[0].isupper() else text]
-        end = match.end()
-    return tidy("".join([*parts, pattern[end:]]), form)
-
-
-def tidy(text: str, form: str) -> str:
-    """Close the gaps that empty places leave; a sentence begins with a capital."""
-    text = re.sub(r" +", " ", text).strip()
-    text = re.sub(r" ([,.;:?!)*\]])", r"\1", text) if "*" not in text else _tidy_stars(text)
-    text = text.strip(" ,;") if form == "prompt" else text
-    return _capital(text) if form == "sentence" else text
-
-
-def put_side(text: str, side: str) -> str | None:
-    """Put a side into a text with its markup, or return None where the text cannot say it."""
-    marked = "{side}" in text or "{S}" in text
-    if side == BOTH:
-        return None if "{side}" in text else text.replace("{S}", "")
-    if side == ONE:
-        text = text.replace("{S}", "one-sided ")
-        text = _BESIDE.sub(r"\1 one side", text)
-        text = _BEFORE_SIDE.sub(lambda m: "One " if m[0][0].isupper() else "one ", text)
-        text = re.sub(r"^\{side\} (?=\w)", "one ", text)
-        text = re.sub(r"(?<=[,:] )\{side\} (?=\w)|(?<=with )\{side\} (?=\w)", "one ", text)
-    else:
-        text = text.replace("{S}", f"{side}-sided ").replace("{side}", side)
-    return None if "{side}" in text or not marked else text
-
-
-def with_article(text: str) -> str:
-    """Put "a" or "an" before a text."""
-    return f"{'an' if text[:1] in 'aeiou' else 'a'} {text}"
-
-
 def codes_of(units: Sequence[ActionUnit], rng: Random) -> str | None:
     """Write units as FACS coders do: "AU1B + L2C", "1B+4B"."""
     if not all(unit.code.isdigit() for unit in units):
@@ -142,15 +92,6 @@ def degree(cue: Cue, degrees: Degrees, kind: str, rng: Random, blank: bool = Tru
     if bare and (not options or rng.random() < _BARE_SHARE):
         return ""
     return rng.choice(options) if options else None
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _tidy_stars(text: str) -> str:
-    text = re.sub(r" ([,.;:?!)\]])", r"\1", text)
-    return re.sub(r"^\* | \*$", "*", text)
 
 
 # "As far as they go" needs a noun before it: without one (plural is None) it is no word.
@@ -288,7 +229,8 @@ class _PhraseWords:
 
     def __init__(self, frame: CueFrame, cue: Cue, voice: Voice, rng: Random) -> None:
         self.cue, self.voice, self.rng, self.row = cue, voice, rng, cue.row
-        self.yours = frame.register in ("direction", "order")
+        ordered = frame.register in ("direction", "order")
+        self.yours = ordered and "{acts" not in frame.pattern
         self.phrase = self._choose_phrase(frame) if frame.use == "nominal" else None
         self.act = self._choose_act() if frame.use == "act" else None
         self.fits = bool(self.phrase or self.act)

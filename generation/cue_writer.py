@@ -12,17 +12,8 @@ from ..au_mapping import INTENSITIES, ActionUnit, AUMapping
 from ..errors import TableError
 from .cue_combinations import Plausibility
 from .cue_table import NO_LETTER, CueFrame, CueRow, CueTable
-from .cue_wording import (
-    BOTH,
-    ONE,
-    SIDES,
-    Cue,
-    Voice,
-    codes_of,
-    fill_frame,
-    fill_pattern,
-    lines_of,
-)
+from .cue_text import BOTH, ONE, SIDES, fill_pattern
+from .cue_wording import Cue, Voice, codes_of, fill_frame, lines_of
 
 _LETTERS = tuple(INTENSITIES)
 # Wordings of a unit's cell in coders' notation and names; the rest is plain English.

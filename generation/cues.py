@@ -144,8 +144,9 @@ def describe_cues(
     singles = [text for text in worded if len(text.units) == 1]
     cells = Counter(text.units[0] for text in singles)
     patterns: dict[str, set[str]] = {unit: set() for unit in mapping.action_units}
-    for text in singles:
-        patterns[text.units[0].id].add(text.pattern)
+    for text in worded:
+        if text.row in patterns:
+            patterns[text.row].add(text.pattern)
     readable, wrong = contradictions(items)
     words = [len(item.description.split()) for item in items]
     return {
