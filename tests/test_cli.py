@@ -11,7 +11,7 @@ import pytest
 from countenance import cli
 from countenance.au_mapping import ARKIT_51
 
-COMMANDS = ("annotate", "fit-head", "build", "train", "evaluate", "express", "demo")
+COMMANDS = ("annotate", "fit-head", "review", "build", "train", "evaluate", "express", "demo")
 
 
 @pytest.fixture
