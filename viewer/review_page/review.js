@@ -165,6 +165,7 @@ function judge(verdict) {
     if (verdict === "accept") chooseNextOpen();
   } else if (now.verdict !== "reject") {
     save(position, relation.id, { verdict, reason: "", note: "" });
+    bringIntoView();
   }
 }
 
@@ -193,7 +194,10 @@ function chooseNextOpen() {
   const open = openRelations(position)[0];
   if (open) chosen = review.relations.indexOf(open);
   refresh();
+  bringIntoView();
 }
+
+const bringIntoView = () => cards[chosen].card.scrollIntoView({ block: "nearest" });
 
 // ---- drawing the state
 
@@ -267,7 +271,7 @@ function onKey(event) {
     ArrowRight: () => go(position + 1),
     ArrowLeft: () => go(position - 1),
   };
-  if (relation >= 0) choose(relation);
+  if (relation >= 0) { choose(relation); bringIntoView(); }
   else if (/^[1-9]$/.test(event.key)) giveReason(Number(event.key) - 1);
   else if (actions[event.key]) actions[event.key]();
   else return;
