@@ -31,8 +31,8 @@ def serve():
     from countenance.viewer.review_server import ReviewServer
 
     @contextmanager
-    def serving(items, path, sample=Sample(12, 0)):
-        with Review(items, path, sample) as review, ReviewServer(review) as server:
+    def serving(items, path):
+        with Review(items, path, Sample(len(items), 0)) as review, ReviewServer(review) as server:
             thread = threading.Thread(target=server.serve_forever, args=(0.05,))
             thread.start()
             try:

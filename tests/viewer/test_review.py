@@ -80,7 +80,9 @@ def test_a_larger_sample_begins_with_the_smaller_one(names, one, other):
 
 def test_every_record_is_drawn_about_as_often_as_any_other():
     records = [{"id": str(number)} for number in range(20)]
-    draws = [record["id"] for seed in range(400) for record in draw_sample(records, Sample(5, seed))]
+    draws = [
+        record["id"] for seed in range(400) for record in draw_sample(records, Sample(5, seed))
+    ]
     # 100 expected each, with a standard deviation of 8.7
     assert all(65 < draws.count(record["id"]) < 135 for record in records)
 

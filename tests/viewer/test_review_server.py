@@ -46,7 +46,9 @@ def test_the_page_and_its_data_are_served(review_records, path, serve):
         assert "<title>Review" in ask(server, "")[2]
         state = json.loads(ask(server, "review")[2])
         assert state["ids"] == [record["id"] for record in review_records]
-        assert json.loads(ask(server, "items/3")[2])["transcript"] == review_records[3]["transcript"]
+        assert (
+            json.loads(ask(server, "items/3")[2])["transcript"] == review_records[3]["transcript"]
+        )
         status, headers, face = ask(server, "faces/3.svg")
         assert (status, headers.get_content_type()) == (200, "image/svg+xml")
         assert face.startswith("<svg")

@@ -109,10 +109,11 @@ function addCard(relation, index) {
   const why = element("div", { className: "why", role: "group", "aria-label": `Reason of rejecting ${NAMES[relation.id]}` },
     ...reasons, element("label", {}, "Note ", element("kbd", {}, "n"), note));
   const mark = element("span", { className: "mark" });
-  const card = element("section", { className: "relation", role: "group", "aria-labelledby": `relation-${relation.id}` },
-    element("h3", { id: `relation-${relation.id}` }, element("kbd", {}, relation.key), " ", NAMES[relation.id],
-      element("span", { className: "unseen" }, `: ${relation.name}. `), mark),
-    element("p", { className: "question" }, relation.question),
+  const question = element("p", { className: "question", id: `question-${relation.id}` }, relation.question);
+  const card = element("section", { className: "relation", role: "group",
+    "aria-label": `${NAMES[relation.id]}: ${relation.name}`, "aria-describedby": question.id },
+    element("h3", {}, element("kbd", {}, relation.key), " ", NAMES[relation.id], mark),
+    question,
     element("div", { className: "choice" }, accept, reject), why);
   card.addEventListener("focusin", () => choose(index));
   card.addEventListener("pointerdown", () => choose(index));
