@@ -8,6 +8,8 @@ from countenance.viewer.review_verdicts import RELATIONS, read_verdicts
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
+# As the page writes the relations, with a dash.
+TE, EAU, DAU = "t\u2013e", "e\u2013au", "d\u2013au"
 HOSTILE = (
     "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>",
     "</div></main><svg onload=\"document.title='run'\"><style>*{display:none}</style>",
@@ -92,7 +94,7 @@ def test_an_item_is_shown_whole(review_records, path, serve, open_page):
         assert page.locator("#tags li").all_inner_texts() == record["emotions"]
         assert page.locator("#units code").all_inner_texts() == record["action_units"]
         assert "tags by human" in " ".join(page.inner_text("#tag-facts").split())
-        page.wait_for_function("document.querySelector('#face').naturalWidth > 0")
+        page.wait_for_function("() => document.querySelector('#face').naturalWidth > 0")
         assert record["action_units"][0] in page.get_attribute("#face", "alt")
         assert faults == []
 
@@ -102,7 +104,7 @@ def test_keys_give_verdicts_that_are_on_the_disk_at_once(review_records, path, s
     with serve(review_records, path) as server:
         page, faults = open_page(server)
         press(page, "a")
-        saved(page, "t–e accepted, saved. 2 open")
+        saved(page, f"{TE} accepted, saved. 2 open")
         assert given(path) == [(first, "t-e", "accept", "", "")]
         press(page, "r", "2", "a")  # e-au rejected with its second reason, then d-au accepted
         saved(page, "This item is done.")
@@ -111,9 +113,9 @@ def test_keys_give_verdicts_that_are_on_the_disk_at_once(review_records, path, s
         press(page, "d", "r", "7")  # the last reason asks for a note
         page.keyboard.type("a smile, not a grin")
         press(page, "Enter")
-        page.wait_for_function("document.activeElement.className === 'reject'")
+        page.wait_for_function("() => document.activeElement.className === 'reject'")
         press(page, "t", "a", "t", "u")
-        saved(page, "t–e taken back")
+        saved(page, f"{TE} taken back")
         assert page.inner_text("#progress-text") == f"1 of {len(review_records)} items done"
         assert faults == []
     assert given(path) == [
@@ -132,7 +134,7 @@ def test_keys_give_verdicts_that_are_on_the_disk_at_once(review_records, path, s
 def test_the_mouse_does_all_that_keys_do(review_records, path, serve, open_page):
     with serve(review_records, path) as server:
         page, _ = open_page(server)
-        card = page.get_by_role("group", name="e–au: Tags and action units")
+        card = page.get_by_role("group", name=f"{EAU}: Tags and action units")
         card.get_by_role("button", name="Reject").click()
         card.get_by_role("button", name="Too strong or too weak").click()
         card.get_by_label("Note").fill("far too strong")
@@ -142,7 +144,7 @@ def test_the_mouse_does_all_that_keys_do(review_records, path, serve, open_page)
         title(page, f"Item 1 of {len(review_records)}")
         assert card.get_by_label("Note").input_value() == "far too strong"
         card.get_by_role("button", name="Accept").click()
-        saved(page, "e–au accepted")
+        saved(page, f"{EAU} accepted")
         page.get_by_label("Item", exact=True).fill("5")
         press(page, "Enter")
         title(page, f"Item 5 of {len(review_records)}")
@@ -163,7 +165,7 @@ def test_a_review_goes_on_where_it_stopped_in_a_new_server(review_records, path,
         press(page, "a", "a", "a", "ArrowRight")
         title(page, f"Item 2 of {count}")
         press(page, "a")
-        saved(page, "t–e accepted")
+        saved(page, f"{TE} accepted")
     with serve(review_records, path) as server:
         page, _ = open_page(server)
         assert page.inner_text("#item-title") == f"Item 2 of {count}"
@@ -185,10 +187,10 @@ def test_the_summary_tells_what_was_given(review_records, path, serve, open_page
         text = page.inner_text("#summary")
         assert f"1 of {len(review_records)} items are reviewed in full" in text
         table = page.get_by_role("region", name="By relation")
-        row = table.get_by_role("row").filter(has_text="d–au").inner_text().split("\t")
-        assert row[:5] == ["d–au", "0", "1", str(len(review_records) - 1), "0.0 %"]
+        row = table.get_by_role("row").filter(has_text=f"{DAU}").inner_text().split("\t")
+        assert row[:5] == [f"{DAU}", "0", "1", str(len(review_records) - 1), "0.0 %"]
         assert "It says a movement that is absent" in text
-        assert "Phrases of descriptions whose d–au was rejected" in text
+        assert f"Phrases of descriptions whose {DAU} was rejected" in text
         press(page, "a")  # keys do not act behind a dialog
         press(page, "Escape")
         assert page.locator("dialog[open]").count() == 0
@@ -215,7 +217,7 @@ def test_hostile_text_is_shown_and_not_run(review_records, path, serve, open_pag
             title(page, f"Item {number} of {len(HOSTILE)}")
             assert page.text_content("#transcript") == text
             assert page.locator("#transcript *, #description *, #tags li *").count() == 0
-            assert page.title() == "Review – countenance"
+            assert page.title() == "Review \u2013 countenance"
             assert page.evaluate("document.documentElement.scrollWidth") == 375
             assert page.locator("#next").is_visible()
             press(page, "a", "a", "a", "ArrowRight")
@@ -245,7 +247,7 @@ def test_a_long_transcript_scrolls_in_its_place_with_the_keyboard(
         assert page.inner_text("#transcript-size") == "100,000 characters"
         page.get_by_role("region", name="Transcript, scrolls").focus()
         press(page, "PageDown")
-        page.wait_for_function("document.querySelector('#transcript').scrollTop > 0")
+        page.wait_for_function("() => document.querySelector('#transcript').scrollTop > 0")
 
 
 def test_no_script_can_be_made_from_text(review_records, path, serve, open_page):
@@ -256,7 +258,7 @@ def test_no_script_can_be_made_from_text(review_records, path, serve, open_page)
             "setTimeout('document.title = 1')",
             "document.createElement('script').text = '1'",
         ):
-            with pytest.raises(playwright.Error, match="TrustedHTML|TrustedScript"):
+            with pytest.raises(playwright.Error, match=r"TrustedHTML|TrustedScript"):
                 page.evaluate(attempt)
         outside = "fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused')"
         assert page.evaluate(outside) == "refused"
@@ -266,7 +268,7 @@ def test_what_could_not_be_saved_is_taken_back_and_told(review_records, path, se
     with serve(review_records, path) as server:
         page, _ = open_page(server)
         press(page, "a")
-        saved(page, "t–e accepted")
+        saved(page, f"{TE} accepted")
     press(page, "a")
     page.wait_for_selector("#alert:not([hidden])")
     assert "Not saved: the server does not answer" in page.inner_text("#alert")
@@ -298,8 +300,8 @@ def test_single_keys_can_be_turned_off_and_typing_is_not_taken_for_keys(
         page.get_by_label("Single keys act").uncheck()
         press(page, "Escape")
         press(page, "a", "e", "r", "ArrowRight")
-        page.get_by_role("group", name="d–au").get_by_role("button", name="Accept").click()
-        saved(page, "d–au accepted")
+        page.get_by_role("group", name=f"{DAU}").get_by_role("button", name="Accept").click()
+        saved(page, f"{DAU} accepted")
     assert [(line[1], line[2], line[4]) for line in given(path)] == [
         ("t-e", "reject", ""),
         ("t-e", "reject", "arnugs?1 ted"),
@@ -317,7 +319,7 @@ def test_the_page_fits_and_everything_has_a_name(
             server, color_scheme=scheme, viewport={"width": width, "height": 800}
         )
         press(page, "r", "e", "r", "d", "r")
-        saved(page, "d–au rejected")
+        saved(page, f"{DAU} rejected")
         assert page.evaluate("document.documentElement.scrollWidth") == width
         small = page.evaluate(
             "[...document.querySelectorAll('button, input[type=number], input[type=text]')]"
