@@ -78,9 +78,9 @@ def _serve(opened: Any, port: int, path: Path) -> None:  # noqa: ANN401
 
     signal.signal(signal.SIGTERM, stop)
     with ReviewServer(opened, port) as server:
-        typer.echo(f"Review page: {server.url}", err=True)
-        typer.echo(f"Verdicts go to {path}. Press Ctrl-C here to stop.", err=True)
         try:
+            typer.echo(f"Review page: {server.url}", err=True)
+            typer.echo(f"Verdicts go to {path}. Press Ctrl-C here to stop.", err=True)
             server.serve_forever()
         except KeyboardInterrupt:
             typer.echo("", err=True)

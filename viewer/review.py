@@ -54,10 +54,17 @@ class Sample:
     Attributes:
         count: How many were asked for, 1 or more.
         seed: Seed of the draw.
+
+    Raises:
+        ReviewError: No item is asked for.
     """
 
     count: int = 100
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ReviewError(f"sample: expected 1 item or more, found {self.count}")
 
 
 def draw_sample(

@@ -28,6 +28,7 @@ VERDICTS = ("accept", "reject", "open")
 """``open`` takes an earlier verdict back."""
 
 MOST_NOTE_CHARACTERS = 1000
+_CLOSED = -1
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -171,6 +172,8 @@ class VerdictFile:
         # ASCII escapes keep U+2028 and its like from looking like line ends to other readers.
         line = json.dumps(verdict, sort_keys=True).encode() + b"\n"
         with self._lock:
+            if self._file == _CLOSED:
+                raise ReviewError(f"{self.path}: not saved, the review has ended; start it again")
             data = b"\n" + line if self._torn else line
             size = os.fstat(self._file).st_size
             try:
@@ -186,5 +189,8 @@ class VerdictFile:
             self._torn = False
 
     def close(self) -> None:
-        """Close the file and give up the lock."""
-        os.close(self._file)
+        """Close the file and give up the lock, once a verdict that is being written is there."""
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = _CLOSED

@@ -185,6 +185,13 @@ def test_one_review_at_a_time_writes_a_file(path):
     Review(ITEMS, path, SAMPLE).close()
 
 
+def test_a_verdict_that_comes_after_the_end_is_refused(path):
+    with Review(ITEMS, path, SAMPLE) as review:
+        pass
+    with pytest.raises(ReviewError, match="not saved, the review has ended"):
+        judge(review, "a", "t-e", "accept")
+
+
 def test_a_file_of_something_else_is_refused_and_kept(path):
     path.write_text('{"name": "notes"}\n')
     for read_only in (False, True):
@@ -266,6 +273,8 @@ def test_what_cannot_be_shown_is_named(path):
         Review([], path, SAMPLE)
     with pytest.raises(ReviewError, match="item x: field action_units: "):
         Review([item("x", units=("AU99",))], path, SAMPLE)
+    with pytest.raises(ReviewError, match="sample: expected 1 item or more, found 0"):
+        Sample(0)
     with (
         Review(ITEMS, path, SAMPLE, read_only=True) as review,
         pytest.raises(ReviewError, match="for reading only"),
