@@ -40,7 +40,7 @@ def main():
 def take(url):
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1180, "height": 860})
+        page = browser.new_page(viewport={"width": 1180, "height": 900})
         page.goto(url)
         page.wait_for_selector("#item:not([hidden])")
         for key in ("a", "r", "4", "e"):

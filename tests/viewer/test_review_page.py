@@ -269,11 +269,29 @@ def test_what_could_not_be_saved_is_taken_back_and_told(review_records, path, se
         page, _ = open_page(server)
         press(page, "a")
         saved(page, f"{TE} accepted")
-    press(page, "a")
+        page.context.set_offline(True)
+        press(page, "a")
+        page.wait_for_selector("#alert:not([hidden])")
+        told = f"Not saved: {EAU} of item 1: the server does not answer"
+        assert page.inner_text("#alert").startswith(told)
+        assert page.locator(".mark").all_inner_texts() == ["✓ accepted", "open", "open"]
+        page.context.set_offline(False)
+        press(page, "d", "a")  # another verdict that is saved does not hide the one that is not
+        page.wait_for_function("() => document.querySelectorAll('.mark')[2].textContent !== 'open'")
+        assert page.is_visible("#alert")
+        press(page, "d", "u", "e", "a")
+        saved(page, f"{EAU} accepted")
+        assert not page.is_visible("#alert")
+    press(page, "d", "a")  # the review has ended
     page.wait_for_selector("#alert:not([hidden])")
-    assert "Not saved: the server does not answer" in page.inner_text("#alert")
-    assert page.locator(".mark").all_inner_texts() == ["✓ accepted", "open", "open"]
-    assert len(given(path)) == 1
+    assert page.inner_text("#alert").startswith("Not saved: ")
+    assert page.locator(".mark").all_inner_texts() == ["✓ accepted", "✓ accepted", "open"]
+    assert [line[1:3] for line in given(path)] == [
+        ("t-e", "accept"),
+        ("d-au", "accept"),
+        ("d-au", "open"),
+        ("e-au", "accept"),
+    ]
 
 
 def test_two_tabs_write_one_file(review_records, path, serve, open_page):

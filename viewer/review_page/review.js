@@ -11,6 +11,8 @@ let position = 0;
 let chosen = 0; // which relation the keys act on
 let shown = 0; // counts calls of go, so that a late answer is not drawn over a newer item
 let saving = Promise.resolve(); // one POST after the other, in the order of the keys
+let pending = 0; // verdicts on their way
+const unsaved = new Set(); // "item/relation" of verdicts that were refused and not given again since
 const cards = [];
 
 const verdictsOf = (index) => review.verdicts[review.ids[index]];
@@ -66,7 +68,7 @@ async function go(index, focus = true) {
     return;
   }
   if (mine !== shown) return;
-  complain("");
+  if (unsaved.size === 0) complain("");
   position = index;
   history.replaceState(null, "", `#${index + 1}`);
   showItem(item, index, review.ids.length);
@@ -139,14 +141,23 @@ function save(place, relation, verdict, keepalive = false) {
   refresh();
   const body = JSON.stringify({ id, relation, ...verdict });
   const post = () => ask("verdicts", { method: "POST", headers: { "Content-Type": "application/json" }, body, keepalive });
+  pending += 1;
   saving = (keepalive ? post() : saving.then(post)).then(
-    () => { complain(""); tell(place, relation, verdict); },
+    () => {
+      unsaved.delete(`${id}/${relation}`);
+      if (unsaved.size === 0) complain("");
+    },
     (error) => {
       if (review.verdicts[id][relation] === verdict) review.verdicts[id][relation] = before;
       refresh();
-      complain(`Not saved: ${error.message}`);
+      unsaved.add(`${id}/${relation}`);
+      complain(`Not saved: ${NAMES[relation]} of item ${place + 1}: ${error.message}`);
     },
-  );
+  ).then(() => {
+    pending -= 1;
+    // "Saved" and "done" are said of what is on the disk, so not while anything is on its way.
+    if (pending === 0 && unsaved.size === 0) tell(place, relation, verdict);
+  });
 }
 
 function tell(place, relation, verdict) {
