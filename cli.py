@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_annotate, cli_evaluate, cli_push, cli_reference
+from . import cli_annotate, cli_evaluate, cli_push, cli_reference, cli_review
 from .cli_options import JsonFlag, Seed, finish
 from .errors import CountenanceError, ModelError
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 
 cli_annotate.register(app)
 cli_reference.register(app)
+cli_review.register(app)
 
 
 class Format(StrEnum):
@@ -66,6 +67,9 @@ def build(
         f'load_dataset("{out}") opens it',
         json_output,
     )
+
+
+cli_push.register(app)
 
 
 @app.command()
@@ -191,9 +195,6 @@ def _face_table(text: str, names: list[str], face: list[float]) -> str:
         if weight >= 0.05
     ]
     return "\n".join([text, f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""])
-
-
-cli_push.register(app)
 
 
 def main() -> None:

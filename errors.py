@@ -51,5 +51,9 @@ class RenderError(CountenanceError):
     """A face or a figure cannot be drawn or written."""
 
 
+class ReviewError(CountenanceError):
+    """A review cannot be opened, served or saved, or a verdict is none that it knows."""
+
+
 class MissingDependencyError(CountenanceError):
     """An optional package is not installed; the message names the extra that brings it."""

@@ -34,6 +34,12 @@ face = mapping.to_blendshapes(units)
 assert face.max() > 0
 assert countenance.draw_face(face).startswith("<svg")
 
+from countenance.viewer.review import PAGE, load_reasons  # noqa: E402
+
+assert len(load_reasons()) == 3
+for name in ("index.html", "review.css", "review.js", "item.js", "summary.js"):
+    assert (PAGE / name).is_file(), name
+
 from countenance.cards.render import DATASET_TEMPLATE, MODEL_TEMPLATE, _environment  # noqa: E402
 from countenance.model import PACKAGED_CHECKPOINT, TrainingConfig  # noqa: E402
 from countenance.model.lexicon import load_lexicon  # noqa: E402

@@ -11,7 +11,18 @@ import pytest
 from countenance import cli
 from countenance.au_mapping import ARKIT_51
 
-COMMANDS = ("annotate", "fit-head", "build", "train", "evaluate", "express", "demo", "reference")
+COMMANDS = (
+    "annotate",
+    "fit-head",
+    "reference",
+    "review",
+    "build",
+    "push",
+    "train",
+    "evaluate",
+    "express",
+    "demo",
+)
 
 
 @pytest.fixture
