@@ -47,6 +47,9 @@ class Format(StrEnum):
 def build(
     run: Annotated[Path, typer.Argument(help="A finished run of `countenance annotate`.")],
     out: Annotated[Path, typer.Option(help="Dataset folder to write.")],
+    cues: Annotated[
+        bool, typer.Option(help="Write the config `cues` too: descriptions without transcript.")
+    ] = True,
     seed: Seed = 0,
     json_output: JsonFlag = False,
 ) -> None:
@@ -55,11 +58,18 @@ def build(
     Example: `countenance build runs/dev --out datasets/dev`
     """
     from .cards import render_dataset_card as render_card
-    from .dataset_script import build_dataset
+    from .dataset_script import build_dataset, run_mapping
+    from .generation.cues import cue_items
     from .viewer import face_grid as draw_faces
 
     statistics = build_dataset(
-        run, out, render_card=render_card, draw_faces=draw_faces, seed=seed, show_progress=True
+        run,
+        out,
+        render_card=render_card,
+        draw_faces=draw_faces,
+        seed=seed,
+        cues=cue_items(run_mapping(run)) if cues else (),
+        show_progress=True,
     )
     finish(
         statistics,
