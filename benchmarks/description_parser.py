@@ -1,8 +1,8 @@
 """How well are descriptions read? ``python -m benchmarks.description_parser [--errors]``.
 
-Reads the hand-written sentences of ``tests/generation/described_sentences.tsv`` and prints precision
-and recall over action units (with side where one was said) for the half that tuned the reader and
-for the half that was held out, each with the phrase table alone and with the free reader.
+Reads the hand-written sentences of ``tests/generation/described_sentences.tsv`` and prints
+precision and recall over action units (with side where one was said) for the half that tuned the
+reader and for the half that was held out, each with the phrase table alone and with the reader.
 """
 
 from __future__ import annotations

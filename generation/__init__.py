@@ -2,6 +2,7 @@
 
 from .annotate import annotate
 from .annotation_config import AnnotationConfig, parse_settings
+from .consistency import item_faults, set_aside
 from .corpora import CorpusReading, CorpusSpec, parse_corpus_option, read_corpora
 from .corpora_tables import describe_corpus, emotion_names, known_corpora
 from .estimate import estimate
@@ -35,6 +36,7 @@ __all__ = [
     "emotion_names",
     "estimate",
     "fit_head",
+    "item_faults",
     "known_corpora",
     "parse_corpus_option",
     "parse_settings",
@@ -44,6 +46,7 @@ __all__ = [
     "read_records",
     "read_run_statistics",
     "record_fault",
+    "set_aside",
     "transcript_id",
     "write_json",
 ]

@@ -1,7 +1,7 @@
 """Reading which action units a free sentence about a face names: written by a person or a model.
 
-``composition_checks.read_description`` knows the wordings of the phrase table and nothing else. This
-reader takes its findings and reads the rest of the sentence by a small lexicon
+``composition_checks.read_description`` knows the wordings of the phrase table and nothing else.
+This reader takes its findings and reads the rest of the sentence by a small lexicon
 (``tables/description_reading-v1.json``): parts of the face, what they do, and which unit each pair
 is. What it gets right and wrong is measured by ``python -m benchmarks.description_parser``.
 """
@@ -107,6 +107,8 @@ def read_free_description(
     description: str,
     table: PhraseTable | None = None,
     lexicon: DescriptionLexicon | None = None,
+    *,
+    whole: bool = True,
 ) -> DescriptionReading:
     """Read the action units that a sentence names, in the phrase table's words or in others.
 
@@ -116,9 +118,10 @@ def read_free_description(
         description: Any text; one that speaks of no face names nothing.
         table: Default: the packaged phrase table.
         lexicon: Default: the packaged lexicon.
+        whole: False for a composed text, in which no known wording is part of a longer one.
     """
     lexicon = lexicon or load_lexicon()
-    worded, rest = scan_description(description, table, whole=True)
+    worded, rest = scan_description(description, table, whole=whole)
     return DescriptionReading(worded, frozenset(_read(rest, lexicon)))
 
 
@@ -140,7 +143,7 @@ def _read(text: str, lexicon: DescriptionLexicon) -> Iterator[Said]:
             break
         joint = match.group().strip() if statement or joint in lexicon.weak else joint
         start = match.end()
-    for item in {id(place): place for place in places}.values():
+    for item in {id(place): place for place in places if place.actions}.values():
         side = next(iter(item.sides)) if len(item.sides) == 1 else BOTH
         for unit in _units(item, lexicon):
             yield unit, BOTH if unit in _SIDELESS else side
