@@ -1,4 +1,4 @@
-"""The typed columns of the dataset: the annotation record, with the blendshapes beside it."""
+"""The typed columns of both configs: the annotation record, or a cue, with the blendshapes beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from ..generation import RECORD_KEYS
 EMOTIONS = frozenset({"emotions", "human_emotions", "model_emotions"})
 ACTION_UNITS = "action_units"
 BLENDSHAPES = "blendshapes"
+GROUP = "group"
+VALIDATION = "validation"
+CUE_KEYS = ("id", "description", ACTION_UNITS, "form", "kind", "cue", "cues_version")
+"""The columns of config ``cues`` that come from the cue item itself."""
 _NUMBERS = {
     "seed": "int64",
     "strength": "float64",
@@ -20,7 +24,10 @@ _NUMBERS = {
 
 
 def dataset_features(labels: Sequence[str], blendshape_count: int = 51) -> Features:
-    """The columns, in the order of the annotation record, ``blendshapes`` after ``action_units``.
+    """The columns of config ``default``, in the order of the annotation record.
+
+    ``blendshapes`` stands after ``action_units``; ``group`` and ``validation`` (see ``Split``) stand
+    at the end.
 
     Args:
         labels: Emotion tags in the order of their class ids.
@@ -31,8 +38,29 @@ def dataset_features(labels: Sequence[str], blendshape_count: int = 51) -> Featu
         if key in EMOTIONS:
             columns[key] = List(ClassLabel(names=list(labels)))
         elif key == ACTION_UNITS:
-            columns[key] = List(Value("string"))
-            columns[BLENDSHAPES] = List(Value("float32"), length=blendshape_count)
+            columns |= _face(blendshape_count)
         else:
             columns[key] = Value(_NUMBERS.get(key, "string"))
-    return Features(columns)
+    return Features({**columns, **_SPLIT_COLUMNS})
+
+
+def cue_features(blendshape_count: int = 51) -> Features:
+    """The columns of config ``cues``: those of config ``default`` that need no transcript, and more.
+
+    Args:
+        blendshape_count: Length of the weight vector.
+    """
+    columns: dict[str, object] = {}
+    for key in CUE_KEYS:
+        columns |= _face(blendshape_count) if key == ACTION_UNITS else {key: Value("string")}
+    return Features({**columns, "mapping_version": Value("string"), **_SPLIT_COLUMNS})
+
+
+def _face(blendshape_count: int) -> dict[str, object]:
+    return {
+        ACTION_UNITS: List(Value("string")),
+        BLENDSHAPES: List(Value("float32"), length=blendshape_count),
+    }
+
+
+_SPLIT_COLUMNS = {GROUP: Value("string"), VALIDATION: Value("bool")}

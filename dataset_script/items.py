@@ -1,0 +1,196 @@
+"""The items of each config, checked, ordered, mapped and split: what every published form is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from datasets import Dataset, Features
+
+from ..au_mapping import ActionUnit, AUMapping, load_mapping
+from ..errors import ActionUnitError, DatasetError
+from ..generation import (
+    check_parts,
+    emotion_names,
+    read_manifest,
+    read_records,
+    read_run_statistics,
+    record_fault,
+)
+from ..progress import Progress
+from .features import ACTION_UNITS, BLENDSHAPES, CUE_KEYS, GROUP, VALIDATION
+from .features import cue_features, dataset_features
+from .groups import duplicate_groups, wording_groups
+from .split import Split, split_items
+
+DEFAULT = "default"
+CUES = "cues"
+TRAIN, TEST = "train", "test"
+
+
+class CueItem(Protocol):
+    """A description and the action units that it describes; ``generation.cues`` makes them.
+
+    Attributes:
+        id: 16 hexadecimal digits.
+        description: d.
+        action_units: As in the annotation record.
+        form: ``sentence`` or ``prompt``.
+        cue: Canonical name of the combination, "AU12B+AUL14C".
+        kind: ``single``, ``pair`` or ``triple``.
+        cues_version: Version of the tables behind it.
+    """
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def description(self) -> str: ...  # noqa: D102
+    @property
+    def action_units(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def form(self) -> str: ...  # noqa: D102
+    @property
+    def cue(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def cues_version(self) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Items:
+    """All items of one config, ordered by id.
+
+    Attributes:
+        rows: Their fields, without those that follow from the others.
+        weights: float32 (n_items, n_blendshapes) in [0, 1].
+        split: Where each goes.
+        features: The columns.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    weights: np.ndarray
+    split: Split
+    features: Features
+
+    def part(self, name: str) -> Dataset:
+        """The rows of split ``train`` or ``test``, in memory, with all columns."""
+        chosen = np.flatnonzero(self.split.in_test == (name == TEST))
+        made = {
+            BLENDSHAPES: self.weights[chosen].tolist(),
+            GROUP: self.group_names()[chosen].tolist(),
+            VALIDATION: self.split.in_validation[chosen].tolist(),
+        }
+        columns = {
+            key: made[key] if key in made else [self.rows[index][key] for index in chosen]
+            for key in self.features
+        }
+        return Dataset.from_dict(columns, features=self.features)
+
+    def group_names(self) -> np.ndarray:
+        """object (n_items,): the group of each item, by the id of its first member."""
+        ids = np.array([row["id"] for row in self.rows], dtype=object)
+        # Rows are ordered by id, so a group's first row has its smallest id.
+        _, first, of_item = np.unique(self.split.groups, return_index=True, return_inverse=True)
+        names: np.ndarray = ids[first][of_item]
+        return names
+
+
+def run_items(run: Path, *, seed: int, show_progress: bool = False) -> Items:
+    """Config ``default``: the records of a finished run, stratified by tag, duplicates together.
+
+    Args:
+        run: A run folder of ``countenance annotate``.
+        seed: Seed of the split, 0 to 2**32 - 1.
+        show_progress: Show on stderr how far the checks are.
+
+    Raises:
+        RunError: ``run`` is not a run folder, is unfinished or damaged.
+        DatasetError: A record is unsound, or there are too few.
+    """
+    mapping = run_mapping(run)
+    accepted = read_run_statistics(run)["accepted"]
+    check_parts(run)
+    rows = _sound_rows(run, mapping, show_progress)
+    if len(rows) != accepted:
+        raise DatasetError(
+            f"{run}: unfinished run ({len(rows)} records, {accepted} at its last end); finish it "
+            "with the same 'countenance annotate'"
+        )
+    groups = duplicate_groups([row["transcript"] for row in rows])
+    return Items(
+        rows,
+        mapping.to_blendshapes_batch([row[ACTION_UNITS] for row in rows]),
+        split_items([row["emotions"] for row in rows], groups, seed=seed),
+        dataset_features(emotion_names(), len(mapping.blendshapes)),
+    )
+
+
+def run_mapping(run: Path) -> AUMapping:
+    """The table of action units that a run was annotated with."""
+    return load_mapping(read_manifest(run)["identity"]["mapping_version"])
+
+
+def cue_table_items(cues: Sequence[CueItem], mapping: AUMapping, *, seed: int) -> Items:
+    """Config ``cues``: stratified by action unit, the same words together, and nothing else.
+
+    Near-duplicates would put nearly everything into one group ("the lip corners rise slightly",
+    "... strongly"), and a group for each combination of units would test unseen combinations. With a
+    group for each wording the test split holds unseen wordings of units that train has too.
+
+    Args:
+        cues: The items.
+        mapping: The table that makes their weights.
+        seed: Seed of the split.
+
+    Raises:
+        DatasetError: Too few items, two of one id, or units that the table does not know.
+    """
+    rows = sorted(
+        (
+            {key: getattr(cue, key) for key in CUE_KEYS} | {"mapping_version": mapping.version}
+            for cue in cues
+        ),
+        key=lambda row: row["id"],
+    )
+    for row, following in zip(rows, rows[1:], strict=False):
+        if row["id"] == following["id"]:
+            raise DatasetError(f"cue {row['id']}: two items have this id; make the cues anew")
+    try:
+        weights = mapping.to_blendshapes_batch([row[ACTION_UNITS] for row in rows])
+    except ActionUnitError as error:
+        raise DatasetError(
+            f"cues: {error}; make the cues with mapping {mapping.version}"
+        ) from error
+    groups = wording_groups([row["description"] for row in rows])
+    labels = [_unit_labels(row[ACTION_UNITS]) for row in rows]
+    return Items(
+        rows,
+        weights,
+        split_items(labels, groups, seed=seed),
+        cue_features(len(mapping.blendshapes)),
+    )
+
+
+def _unit_labels(action_units: Sequence[str]) -> list[str]:
+    """Each unit as such, and with its intensity and side."""
+    return sorted({ActionUnit.parse(text).id for text in action_units} | set(action_units))
+
+
+def _sound_rows(run: Path, mapping: AUMapping, show_progress: bool) -> list[dict[str, Any]]:
+    labels = frozenset(emotion_names())
+    rows = sorted(read_records(run), key=lambda row: row["id"])
+    seen: set[str] = set()
+    with Progress("check", len(rows), enabled=show_progress) as progress:
+        for row in rows:
+            fault = record_fault(row, labels, mapping)
+            if row["id"] in seen:
+                fault = "stands twice in the run"
+            if fault:
+                raise DatasetError(f"{run}: record {row.get('id')}: {fault}; annotate it anew")
+            seen.add(row["id"])
+            progress.update()
+    return rows
