@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import EngineError
+from .hidden_state import HiddenStateTap
 from .llama_log import first_error, silence_llama_cpp
 from .llama_vocabulary import LlamaVocabulary
 from .model_files import GgufModel
@@ -98,8 +99,10 @@ class LlamaEngine:
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = context_tokens
         parameters.n_seq_max = 1
         parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.embeddings = hidden_states
-        parameters.pooling_type = self._api.LLAMA_POOLING_TYPE_NONE
+        self.hidden_size: int = self._api.llama_model_n_embd(weights.handle) if hidden_states else 0
+        self._tap = HiddenStateTap(self.hidden_size) if hidden_states else None
+        if self._tap:
+            parameters.cb_eval = self._tap.callback
         self._context: Any = self._api.llama_init_from_model(weights.handle, parameters)
         if not self._context:
             raise EngineError(
@@ -110,7 +113,6 @@ class LlamaEngine:
         self._memory = self._api.llama_get_memory(self._context)
         self._batch = self._api.llama_batch_init(context_tokens, 0, 1)
         self.vocabulary_size = self.vocabulary.size
-        self.hidden_size: int = self._api.llama_model_n_embd(weights.handle) if hidden_states else 0
         self._prefix_length = 0
 
     def close(self) -> None:
@@ -196,15 +198,14 @@ class LlamaEngine:
 
         Returns:
             float32 (hidden_size,), after the final normalisation. Behind a question it is a summary
-            of the text in the question's light, at no further cost.
+            of the text in the question's light.
 
         Raises:
             EngineError: The engine was opened without ``hidden_states``, or has decoded nothing.
         """
-        row = self._api.llama_get_embeddings_ith(self._context, -1) if self.hidden_size else None
-        if not row:
+        if self._tap is None or self._tap.state is None:
             raise EngineError(f"{self.file.path}: no hidden state was kept; ask for hidden_states")
-        return np.ctypeslib.as_array(row, shape=(self.hidden_size,)).astype(np.float32, copy=True)
+        return self._tap.state
 
     def _decode(self, tokens: Sequence[int]) -> None:
         assert self._context, "the engine is closed"

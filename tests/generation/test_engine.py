@@ -167,6 +167,25 @@ def test_hidden_states_change_no_probability_and_summarise_the_text(weights):
             plain.last_hidden_state()
 
 
+def test_the_hidden_state_is_the_one_of_llama_cpp_s_embedding_mode(weights, monkeypatch):
+    with LlamaEngine(weights, hidden_states=True) as engine:
+        engine.next_token_log_probabilities(engine.tokenize(LINES[0]))
+        tapped = engine.last_hidden_state()
+    default = weights.api.llama_context_default_params
+
+    def embedding_mode():
+        parameters = default()
+        parameters.embeddings = True
+        parameters.pooling_type = weights.api.LLAMA_POOLING_TYPE_NONE
+        return parameters
+
+    monkeypatch.setattr(weights.api, "llama_context_default_params", embedding_mode)
+    with LlamaEngine(weights) as engine:
+        engine.next_token_log_probabilities(engine.tokenize(LINES[0]))
+        row = weights.api.llama_get_embeddings_ith(engine._context, -1)
+        assert (np.ctypeslib.as_array(row, shape=tapped.shape) == tapped).all()
+
+
 def fitted(scorer):
     readings = [scorer.read(line) for line in LINES]
     return Calibration.from_readings(readings, scorer.prompt, "0" * 64, "test")
