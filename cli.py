@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from . import cli_verify
 from .errors import CountenanceError, ModelError
 
 app = typer.Typer(
@@ -378,6 +379,9 @@ def _face_table(text: str, names: list[str], face: list[float]) -> str:
         if weight >= 0.05
     ]
     return "\n".join([text, f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""])
+
+
+cli_verify.register(app)
 
 
 def main() -> None:

