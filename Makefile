@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Where the published corpora lie, for build-full; nothing else needs them.
 CORPORA := ../shared/data/corpora
 
-.PHONY: install demo test lint format bench build-full fit-head wheel constraints clean
+.PHONY: install demo test lint format bench bench-split build-full fit-head wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -36,6 +36,10 @@ format: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# Time and per-tag deviation of the split of 53,000 items; make bench-split RUN=path for a finished run.
+bench-split: install
+	$(BIN)/python benchmarks/split.py $(if $(RUN),--run $(RUN))
 
 # The whole dataset from the four corpora, an hour or less on two cores; stop it as you like, it goes on.
 build-full: install

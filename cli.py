@@ -226,6 +226,7 @@ def build(
     from .cards import render_dataset_card
     from .dataset_script import build_dataset
 
+    # INTEGRATOR: with generation.cues, pass cues=cue_items(run_mapping(run)) to write config cues.
     statistics = build_dataset(
         run, out, render_card=render_dataset_card, seed=seed, show_progress=True
     )

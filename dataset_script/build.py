@@ -1,12 +1,15 @@
 """Build the published dataset from a finished run: ``countenance build RUN --out DATASET``.
 
     DATASET/README.md                            card; its YAML makes ``load_dataset`` work
-    DATASET/data/train-00000-of-00001.parquet    shards with typed columns
+    DATASET/data/train-00000-of-00001.parquet    config ``default``, typed columns
     DATASET/data/test-00000-of-00001.parquet
+    DATASET/cues/train-00000-of-00001.parquet    config ``cues``, where there are cues
+    DATASET/cues/test-00000-of-00001.parquet
     DATASET/stats.json                           every figure that the card states
+    DATASET/croissant.json                       Croissant metadata: files with hashes, columns
 
-The folder appears whole or not at all, and its bytes depend only on the run's records, the seed and
-the versions: rows are ordered by id, whatever the order in which they were annotated.
+The folder appears whole or not at all, and its bytes depend only on the run's records, the cues,
+the seed and the versions: rows are ordered by id, whatever the order in which they were annotated.
 """
 
 from __future__ import annotations
@@ -14,50 +17,50 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from datasets import (
-    Dataset,
     DatasetInfo,
-    Features,
     SplitDict,
     SplitInfo,
     are_progress_bars_disabled,
     disable_progress_bars,
     enable_progress_bars,
 )
+from datasets.exceptions import DatasetGenerationError
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCardData
 
-from ..au_mapping import AUMapping, load_mapping
 from ..errors import DatasetError
-from ..generation import (
-    check_parts,
-    emotion_names,
-    read_manifest,
-    read_records,
-    read_run_statistics,
-    record_fault,
-    write_json,
-)
-from ..progress import Progress
-from .features import BLENDSHAPES, dataset_features
-from .split import stratified_split
-from .statistics import dataset_statistics, source_table
+from ..generation import read_manifest, read_run_statistics, write_json
+from .builder import CountenanceBuilder
+from .croissant import croissant_metadata
+from .groups import SPLIT_TABLE
+from .items import CUES, DEFAULT, TEST, TRAIN, CueItem, run_mapping
+from .statistics import cue_statistics, dataset_statistics, source_table
 
 STATISTICS = "stats.json"
 CARD = "README.md"
-ROWS_PER_SHARD = 100_000
+CROISSANT = "croissant.json"
+FOLDERS = {DEFAULT: "data", CUES: "cues"}
+"""Where the Parquet files of each config lie."""
+MAX_SHARD_SIZE = "500MB"
 
+_OUR_NAMES = frozenset({CARD, STATISTICS, CROISSANT})
 RenderCard = Callable[[dict[str, Any]], str]
 
 
 def build_dataset(
-    run: Path, out: Path, *, render_card: RenderCard, seed: int = 0, show_progress: bool = False
+    run: Path,
+    out: Path,
+    *,
+    render_card: RenderCard,
+    seed: int = 0,
+    cues: Sequence[CueItem] = (),
+    show_progress: bool = False,
 ) -> dict[str, Any]:
     """Write the dataset folder of one finished run.
 
@@ -66,6 +69,7 @@ def build_dataset(
         out: The dataset folder; an older dataset of ours there is replaced.
         render_card: Makes the README from the statistics.
         seed: Seed of the split, 0 to 2**32 - 1.
+        cues: Items of config ``cues``, which is left out when there are none.
         show_progress: Show on stderr how far the checks are.
 
     Returns:
@@ -73,79 +77,73 @@ def build_dataset(
 
     Raises:
         RunError: ``run`` is not a run folder, is unfinished or damaged.
-        DatasetError: A record is unsound, there are too few, or ``out`` cannot be written.
+        DatasetError: A record or cue is unsound, there are too few, or ``out`` cannot be written.
     """
     identity = read_manifest(run)["identity"]
-    run_statistics = read_run_statistics(run)
-    check_parts(run)
-    mapping = load_mapping(identity["mapping_version"])
-    rows = _sound_rows(run, mapping, show_progress)
-    if len(rows) != run_statistics["accepted"]:
-        raise DatasetError(
-            f"{run}: unfinished run ({len(rows)} records, {run_statistics['accepted']} at its last "
-            "end); finish it with the same 'countenance annotate'"
-        )
-    in_test = stratified_split([row["emotions"] for row in rows], seed=seed)
-    weights = mapping.to_blendshapes_batch([row["action_units"] for row in rows])
-    statistics = dataset_statistics(rows, in_test, weights, mapping)
-    statistics["sources"] = source_table(rows)
-    statistics["provenance"] = {**identity, "split_seed": seed}
-    statistics["run"] = {
-        key: run_statistics[key] for key in ("accepted", "rejected", "corpora", "agreement")
-    }
-    features = dataset_features(emotion_names(), len(mapping.blendshapes))
-    with _new_folder(out, run) as folder:
-        splits = {
-            name: _table(rows, weights, np.flatnonzero(chosen), features)
-            for name, chosen in (("train", ~in_test), ("test", in_test))
+    configs = (DEFAULT, CUES) if cues else (DEFAULT,)
+    with tempfile.TemporaryDirectory(prefix="countenance-build-") as cache:
+        builders = {
+            name: CountenanceBuilder(
+                run,
+                config_name=name,
+                seed=seed,
+                cues=cues,
+                cache_dir=cache,
+                show_progress=show_progress,
+            )
+            for name in configs
         }
-        sizes = {name: _write_shards(split, folder, name) for name, split in splits.items()}
-        statistics["front_matter"] = _front_matter(splits, sizes)
-        write_json(folder / STATISTICS, statistics)
-        (folder / CARD).write_text(render_card(statistics), encoding="utf-8")
+        statistics = _statistics(run, builders)
+        statistics["provenance"] = {**identity, "split_seed": seed, "split_table": SPLIT_TABLE}
+        with _new_folder(out, run) as folder:
+            infos = {name: _write_config(builder, folder) for name, builder in builders.items()}
+            statistics["front_matter"] = _front_matter(infos)
+            write_json(folder / STATISTICS, statistics)
+            write_json(folder / CROISSANT, croissant_metadata(folder, infos, FOLDERS))
+            (folder / CARD).write_text(render_card(statistics), encoding="utf-8")
     return statistics
 
 
-def _sound_rows(run: Path, mapping: AUMapping, show_progress: bool) -> list[dict[str, Any]]:
-    labels = frozenset(emotion_names())
-    rows = sorted(read_records(run), key=lambda row: row["id"])
-    seen: set[str] = set()
-    with Progress("check", len(rows), enabled=show_progress) as progress:
-        for row in rows:
-            fault = record_fault(row, labels, mapping)
-            if row["id"] in seen:
-                fault = "stands twice in the run"
-            if fault:
-                raise DatasetError(f"{run}: record {row.get('id')}: {fault}; annotate it anew")
-            seen.add(row["id"])
-            progress.update()
-    return rows
-
-
-def _table(
-    rows: Sequence[dict[str, Any]], weights: np.ndarray, chosen: np.ndarray, features: Features
-) -> Dataset:
-    columns = {
-        key: weights[chosen].tolist()
-        if key == BLENDSHAPES
-        else [rows[index][key] for index in chosen]
-        for key in features
+def _statistics(run: Path, builders: Mapping[str, CountenanceBuilder]) -> dict[str, Any]:
+    items = builders[DEFAULT].items
+    mapping = run_mapping(run)
+    run_statistics = read_run_statistics(run)
+    statistics = dataset_statistics(items.rows, items.split, items.weights, mapping)
+    statistics["sources"] = source_table(items.rows)
+    statistics["run"] = {
+        key: run_statistics[key] for key in ("accepted", "rejected", "corpora", "agreement")
     }
-    return Dataset.from_dict(columns, features=features)
+    if CUES in builders:
+        cues = builders[CUES].items
+        statistics["cues"] = cue_statistics(cues.rows, cues.split, cues.weights, mapping)
+    return statistics
 
 
-def _write_shards(split: Dataset, folder: Path, name: str) -> int:
-    """Write one split; returns the bytes written."""
-    count = -(-len(split) // ROWS_PER_SHARD)
-    written = 0
-    (folder / "data").mkdir(exist_ok=True)
-    for index in range(count):
-        path = folder / "data" / f"{name}-{index:05d}-of-{count:05d}.parquet"
-        shard = split.shard(num_shards=count, index=index, contiguous=True)
-        with _quiet():
-            shard.to_parquet(str(path))
-        written += path.stat().st_size
-    return written
+def _write_config(builder: CountenanceBuilder, folder: Path) -> DatasetInfo:
+    """Write the Parquet files of one config; returns what the card's YAML says of them."""
+    made = folder / f".{builder.config.name}"
+    with _quiet():
+        builder.download_and_prepare(
+            str(made / "files"), file_format="parquet", max_shard_size=MAX_SHARD_SIZE
+        )
+    target = folder / FOLDERS[builder.config.name]
+    target.mkdir()
+    infos, written = SplitDict(), 0
+    for name in (TRAIN, TEST):
+        shards = sorted((made / "files").glob(f"*-{name}*.parquet"))
+        for number, shard in enumerate(shards):
+            path = target / f"{name}-{number:05d}-of-{len(shards):05d}.parquet"
+            shard.rename(path)
+            written += path.stat().st_size
+        split = builder.info.splits[name]
+        infos.add(SplitInfo(name, num_bytes=split.num_bytes, num_examples=split.num_examples))
+    shutil.rmtree(made)
+    return DatasetInfo(
+        features=builder.info.features,
+        splits=infos,
+        download_size=written,
+        dataset_size=builder.info.dataset_size,
+    )
 
 
 @contextmanager
@@ -160,25 +158,20 @@ def _quiet() -> Iterator[None]:
             enable_progress_bars()
 
 
-def _front_matter(splits: dict[str, Dataset], sizes: dict[str, int]) -> dict[str, Any]:
+def _front_matter(infos: Mapping[str, DatasetInfo]) -> dict[str, Any]:
     """The card's YAML on files, splits and columns, in the Hub's own terms."""
-    infos = SplitDict()
-    for name, split in splits.items():
-        infos.add(SplitInfo(name=name, num_bytes=split.data.nbytes, num_examples=len(split)))
-    info = DatasetInfo(
-        features=splits["train"].features,
-        splits=infos,
-        download_size=sum(sizes.values()),
-        dataset_size=sum(split.data.nbytes for split in splits.values()),
-    )
     card_data = DatasetCardData()
-    DatasetInfosDict({"default": info}).to_dataset_card_data(card_data)
-    configs = [
+    DatasetInfosDict(infos).to_dataset_card_data(card_data)
+    configs: list[dict[str, Any]] = [
         {
-            "config_name": "default",
-            "data_files": [{"split": name, "path": f"data/{name}-*"} for name in splits],
+            "config_name": name,
+            "data_files": [
+                {"split": split, "path": f"{FOLDERS[name]}/{split}-*"} for split in info.splits
+            ],
         }
+        for name, info in infos.items()
     ]
+    configs[0]["default"] = True
     plain: dict[str, Any] = json.loads(
         json.dumps({"configs": configs, "dataset_info": card_data.to_dict()["dataset_info"]})
     )
@@ -204,9 +197,11 @@ def _new_folder(out: Path, run: Path) -> Iterator[Path]:
             if old.exists() and not out.exists():
                 old.rename(out)
             shutil.rmtree(workshop, ignore_errors=True)
-    except OSError as error:
+    except (OSError, DatasetGenerationError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__ or error
         raise DatasetError(
-            f"{out}: cannot write the dataset ({error.strerror}); choose another --out"
+            f"{out}: cannot write the dataset ({getattr(cause, 'strerror', None) or cause}); "
+            "choose another --out"
         ) from error
 
 
@@ -215,7 +210,9 @@ def _refuse_foreign_folder(out: Path, run: Path) -> None:
     if out.exists() and not out.is_dir():
         raise DatasetError(f"{out}: is a file; --out must name a folder for the dataset")
     names = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
-    if out == run.resolve() or (names and names != {CARD, STATISTICS, "data"}):
+    # Datasets of version 0.1.0 have no croissant.json, and not every dataset has cues.
+    ours = {CARD, STATISTICS, FOLDERS[DEFAULT]} <= names <= {*_OUR_NAMES, *FOLDERS.values()}
+    if out == run.resolve() or (names and not ours):
         raise DatasetError(
             f"{out}: holds other files and no dataset of ours; choose a new folder for --out"
         )

@@ -27,8 +27,17 @@ from ..errors import DatasetError
 from ..generation import emotion_names, part_checksums, read_manifest
 from .features import cue_features, dataset_features
 from .groups import SPLIT_TABLE
-from .items import CUES, DEFAULT, TEST, TRAIN, CueItem, Items
-from .items import cue_table_items, run_items, run_mapping
+from .items import (
+    CUES,
+    DEFAULT,
+    TEST,
+    TRAIN,
+    CueItem,
+    Items,
+    cue_table_items,
+    run_items,
+    run_mapping,
+)
 
 ROWS_PER_TABLE = 10_000
 """Rows per Parquet row group, so that a reader who streams need not fetch the whole file."""
@@ -125,7 +134,7 @@ class CountenanceBuilder(datasets.ArrowBasedBuilder):
 
     def _split_generators(
         self,
-        dl_manager: object,  # noqa: ARG002 - nothing is downloaded
+        dl_manager: object,
     ) -> list[datasets.SplitGenerator]:
         _ = self.items  # faults of the run raise here; below, `datasets` would wrap them
         return [

@@ -1,4 +1,4 @@
-"""The typed columns of both configs: the annotation record, or a cue, with the blendshapes beside it."""
+"""The typed columns of both configs: the annotation record, or a cue, and the blendshapes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _NUMBERS = {
 def dataset_features(labels: Sequence[str], blendshape_count: int = 51) -> Features:
     """The columns of config ``default``, in the order of the annotation record.
 
-    ``blendshapes`` stands after ``action_units``; ``group`` and ``validation`` (see ``Split``) stand
-    at the end.
+    ``blendshapes`` stands after ``action_units``; ``group`` and ``validation`` (see ``Split``)
+    stand at the end.
 
     Args:
         labels: Emotion tags in the order of their class ids.
@@ -45,7 +45,7 @@ def dataset_features(labels: Sequence[str], blendshape_count: int = 51) -> Featu
 
 
 def cue_features(blendshape_count: int = 51) -> Features:
-    """The columns of config ``cues``: those of config ``default`` that need no transcript, and more.
+    """The columns of config ``cues``, which has no transcripts.
 
     Args:
         blendshape_count: Length of the weight vector.

@@ -1,9 +1,10 @@
-"""The items of each config, checked, ordered, mapped and split: what every published form is made of."""
+"""The items of each config: checked, ordered, mapped and split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,8 +22,15 @@ from ..generation import (
     record_fault,
 )
 from ..progress import Progress
-from .features import ACTION_UNITS, BLENDSHAPES, CUE_KEYS, GROUP, VALIDATION
-from .features import cue_features, dataset_features
+from .features import (
+    ACTION_UNITS,
+    BLENDSHAPES,
+    CUE_KEYS,
+    GROUP,
+    VALIDATION,
+    cue_features,
+    dataset_features,
+)
 from .groups import duplicate_groups, wording_groups
 from .split import Split, split_items
 
@@ -85,13 +93,13 @@ class Items:
             VALIDATION: self.split.in_validation[chosen].tolist(),
         }
         columns = {
-            key: made[key] if key in made else [self.rows[index][key] for index in chosen]
+            key: made[key] if key in made else [self.rows[index][key] for index in chosen.tolist()]
             for key in self.features
         }
         return Dataset.from_dict(columns, features=self.features)
 
     def group_names(self) -> np.ndarray:
-        """object (n_items,): the group of each item, by the id of its first member."""
+        """Object (n_items,): the group of each item, by the id of its first member."""
         ids = np.array([row["id"] for row in self.rows], dtype=object)
         # Rows are ordered by id, so a group's first row has its smallest id.
         _, first, of_item = np.unique(self.split.groups, return_index=True, return_inverse=True)
@@ -137,8 +145,8 @@ def run_mapping(run: Path) -> AUMapping:
 def cue_table_items(cues: Sequence[CueItem], mapping: AUMapping, *, seed: int) -> Items:
     """Config ``cues``: stratified by action unit, the same words together, and nothing else.
 
-    Near-duplicates would put nearly everything into one group ("the lip corners rise slightly",
-    "... strongly"), and a group for each combination of units would test unseen combinations. With a
+    Near-duplicates would put nearly everything into one group ("the lip corners rise slightly", and
+    "strongly"), and a group for each combination of units would test unseen combinations. With a
     group for each wording the test split holds unseen wordings of units that train has too.
 
     Args:
@@ -156,7 +164,7 @@ def cue_table_items(cues: Sequence[CueItem], mapping: AUMapping, *, seed: int) -
         ),
         key=lambda row: row["id"],
     )
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         if row["id"] == following["id"]:
             raise DatasetError(f"cue {row['id']}: two items have this id; make the cues anew")
     try:

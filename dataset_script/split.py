@@ -57,7 +57,7 @@ def split_items(labels: Sequence[Sequence[str]], groups: np.ndarray, *, seed: in
     in_validation = np.zeros(len(labels), dtype=bool)
     if len(np.unique(groups[train])) > 1:
         in_validation[train] = stratified_split(
-            [labels[item] for item in train],
+            [labels[item] for item in train.tolist()],
             groups[train],
             seed=seed,
             test_share=shares["validation"],
@@ -180,12 +180,11 @@ class _Balance:
         surplus = int(self.counts[self.chosen, -1].sum()) - self.target
         sizes = np.where(self.chosen, self.counts[:, -1], -self.counts[:, -1])
         nearer = np.abs(surplus - sizes) < abs(surplus)
-        if not (nearer & self._movable()).any():
-            candidates = nearer  # the size is promised; that train has every label is not
-        else:
-            candidates = nearer & self._movable()
-        if not candidates.any():
+        if not nearer.any():
             return False
+        # The size is promised; that train keeps every label is not.
+        free = nearer & self._movable()
+        candidates = free if free.any() else nearer
         self.chosen[int(np.where(candidates, self._change(), np.inf).argmin())] ^= True
         return True
 

@@ -10,26 +10,29 @@ import numpy as np
 
 from ..au_mapping import ActionUnit, AUMapping
 from ..generation import describe_corpus, known_corpora
+from .split import Split
+
+COMMON_ITEMS = 100
+"""From so many items on a label's share in test is promised to be near that of all items."""
 
 Row = Mapping[str, Any]
 
 
 def dataset_statistics(
-    rows: Sequence[Row], in_test: np.ndarray, weights: np.ndarray, mapping: AUMapping
+    rows: Sequence[Row], split: Split, weights: np.ndarray, mapping: AUMapping
 ) -> dict[str, Any]:
     """Count what is in the dataset.
 
     Args:
         rows: Annotation records in the dataset's order.
-        in_test: bool (n_rows,), the split.
+        split: Where each goes.
         weights: float32 (n_rows, n_blendshapes) in [0, 1].
         mapping: The table that made the weights.
     """
     words = np.array([len(row["transcript"].split()) for row in rows])
     return {
         "items": len(rows),
-        "train_items": int((~in_test).sum()),
-        "test_items": int(in_test.sum()),
+        **_sizes(split),
         "distinct_transcripts": len({row["transcript"] for row in rows}),
         "distinct_descriptions": len({row["description"] for row in rows}),
         "distinct_action_unit_sets": len({tuple(row["action_units"]) for row in rows}),
@@ -42,7 +45,28 @@ def dataset_statistics(
             float(np.mean([len(row["action_units"]) for row in rows])), 3
         ),
         "whose_word": _whose_word(rows),
-        "tags": _tag_table(rows, in_test),
+        "split": _split_quality([row["emotions"] for row in rows], split),
+        "tags": _label_table("tag", [row["emotions"] for row in rows], split),
+        "action_units": _action_unit_table(rows, mapping),
+        "blendshapes": _blendshape_table(weights, mapping),
+    }
+
+
+def cue_statistics(
+    rows: Sequence[Row], split: Split, weights: np.ndarray, mapping: AUMapping
+) -> dict[str, Any]:
+    """Count what is in config ``cues``; arguments as for ``dataset_statistics``."""
+    units = [sorted({ActionUnit.parse(text).id for text in row["action_units"]}) for row in rows]
+    return {
+        "items": len(rows),
+        **_sizes(split),
+        "distinct_descriptions": len({row["description"] for row in rows}),
+        "distinct_cues": len({row["cue"] for row in rows}),
+        "kinds": dict(sorted(Counter(row["kind"] for row in rows).items())),
+        "forms": dict(sorted(Counter(row["form"] for row in rows).items())),
+        "cues_versions": sorted({row["cues_version"] for row in rows}),
+        "split": _split_quality(units, split),
+        "units": _label_table("action_unit", units, split),
         "action_units": _action_unit_table(rows, mapping),
         "blendshapes": _blendshape_table(weights, mapping),
     }
@@ -75,16 +99,62 @@ def _whose_word(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     return table
 
 
-def _tag_table(rows: Sequence[Row], in_test: np.ndarray) -> list[dict[str, Any]]:
+def _sizes(split: Split) -> dict[str, int]:
+    return {
+        "train_items": int((~split.in_test).sum()),
+        "test_items": int(split.in_test.sum()),
+        "validation_items": int(split.in_validation.sum()),
+    }
+
+
+def _split_quality(labels: Sequence[Sequence[str]], split: Split) -> dict[str, Any]:
+    """How whole the groups are, and how far the labels' shares in test are from that of all items.
+
+    ``straddling_groups`` counts groups with items in train and test, ``straddling_validation``
+    those with items in both parts of train; both are counted, not assumed.
+    """
+    sizes = np.bincount(split.groups)
+    part = np.where(split.in_test, 2, split.in_validation)
+    in_test, in_train = set(split.groups[part == 2]), set(split.groups[part < 2])
+    held, trained = set(split.groups[part == 1]), set(split.groups[part == 0])
+    percent = 100 * float(split.in_test.mean())
+    common = [row for row in _label_table("label", labels, split) if row["items"] >= COMMON_ITEMS]
+    deviations = {row["label"]: abs(row["test_percent"] - 20) for row in common}
+    worst = max(deviations, key=lambda name: deviations[name], default=None)
+    return {
+        "test_percent": round(percent, 3),
+        "groups": int((sizes > 0).sum()),
+        "groups_of_several": int((sizes > 1).sum()),
+        "items_in_groups_of_several": int(sizes[sizes > 1].sum()),
+        "largest_group": int(sizes.max()),
+        "straddling_groups": len(in_test & in_train),
+        "straddling_validation": len(held & trained),
+        "labels_of_100_items": len(common),
+        "worst_label": worst,
+        "worst_deviation_points": round(deviations[worst], 3) if worst else None,
+    }
+
+
+def _label_table(key: str, labels: Sequence[Sequence[str]], split: Split) -> list[dict[str, Any]]:
+    """Items per label, the share of them in test, and the share of the train ones in validation."""
     total: Counter[str] = Counter()
     test: Counter[str] = Counter()
-    for row, is_test in zip(rows, in_test, strict=True):
-        total.update(row["emotions"])
+    validation: Counter[str] = Counter()
+    for item, is_test, is_held in zip(labels, split.in_test, split.in_validation, strict=True):
+        total.update(item)
         if is_test:
-            test.update(row["emotions"])
+            test.update(item)
+        if is_held:
+            validation.update(item)
     return [
-        {"tag": tag, "items": count, "test_percent": round(100 * test[tag] / count, 2)}
-        for tag, count in sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))
+        {
+            key: label,
+            "items": count,
+            "test_items": test[label],
+            "test_percent": round(100 * test[label] / count, 2),
+            "validation_percent": round(100 * validation[label] / max(count - test[label], 1), 2),
+        }
+        for label, count in sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
 
 

@@ -105,6 +105,25 @@ def split_validation(count: int, fraction: float, seed: int) -> tuple[NDArray, N
     return np.sort(order[held:]), np.sort(order[:held])
 
 
+def validation_items(data: ExpressionData, fraction: float, seed: int) -> tuple[NDArray, NDArray]:
+    """Take the validation items that the dataset publishes, or carve them out.
+
+    The published ones keep near-duplicates on one side, which a draw by chance does not.
+
+    Args:
+        data: The train split.
+        fraction: As for ``split_validation``; not used where the dataset marks its items.
+        seed: As for ``split_validation``.
+
+    Returns:
+        Sorted positions to train on, and to validate on.
+    """
+    marks = data.in_validation
+    if marks is None or marks.all() or not marks.any():
+        return split_validation(len(data), fraction, seed)
+    return np.flatnonzero(~marks), np.flatnonzero(marks)
+
+
 class TrainingItems(Dataset):
     """Items of one epoch, in its order; ``set_epoch`` draws the next one.
 

@@ -24,6 +24,7 @@ KINDS = ("t", "e", "d")
 """The three texts of an item: transcript, emotion tags, description."""
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_VALIDATION = "validation"
 _COLUMNS = ("transcript", "emotions", "description", "blendshapes", "mapping_version")
 
 
@@ -37,6 +38,8 @@ class ExpressionData:
         texts: For each kind "t", "e", "d" the texts, "" where an item has none.
         blendshapes: float32 (n, size) in [0, 1].
         mapping_version: Version of the AU table behind the blendshapes.
+        in_validation: bool (n,), the items that the dataset marks for validation while training;
+            None when it has no column ``validation``.
     """
 
     source: str
@@ -44,6 +47,7 @@ class ExpressionData:
     texts: dict[str, list[str]]
     blendshapes: NDArray[np.float32]
     mapping_version: str
+    in_validation: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.blendshapes)
@@ -92,6 +96,7 @@ def load_expressions(
         },
         blendshapes=_blendshapes(table["blendshapes"], expression_size, where),
         mapping_version=_only_version(table["mapping_version"], mapping_version, where),
+        in_validation=_marks(table, where),
     )
     for row, texts in enumerate(zip(*data.texts.values(), strict=True)):
         if not any(texts):
@@ -167,6 +172,18 @@ def _blendshapes(column: pa.ChunkedArray, size: int, where: str) -> NDArray[np.f
             "number in [0, 1]"
         )
     return values
+
+
+def _marks(table: pa.Table, where: str) -> NDArray[np.bool_] | None:
+    if _VALIDATION not in table.column_names:
+        return None
+    if not pa.types.is_boolean(table.schema.field(_VALIDATION).type):
+        raise DatasetError(
+            f"{where}: column {_VALIDATION!r} must be true or false, found "
+            f"{table.schema.field(_VALIDATION).type}; build the dataset with countenance build"
+        )
+    marks = pc.fill_null(table[_VALIDATION], False)
+    return np.asarray(marks.to_numpy(), dtype=np.bool_)
 
 
 def _only_version(column: pa.ChunkedArray, expected: str | None, where: str) -> str:

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from ..au_mapping import load_mapping
 from ..errors import CountenanceError, DatasetError, ModelError, TableError
 from ..progress import Progress
-from .batches import TextIndex, TrainingItems, index_texts, split_validation
+from .batches import TextIndex, TrainingItems, index_texts, validation_items
 from .checkpoint import check_output, write_checkpoint
 from .configuration_countenance import ExpressionConfig
 from .data import ExpressionData, load_expressions
@@ -183,7 +183,7 @@ def _fit(
     features: np.ndarray,
     accelerator: Accelerator,
 ) -> Fit:
-    train_items, held_items = split_validation(len(data), config.validation, config.seed)
+    train_items, held_items = validation_items(data, config.validation, config.seed)
     items = TrainingItems(
         data.blendshapes[train_items],
         index.rows[train_items],

@@ -76,7 +76,8 @@ class TrainingConfig:
         patience: Stop after this many validations without a better one; ``None`` never stops.
         evaluations: Validations over the run, evenly spread.
         keep: Which weights are saved: those of the "best" validation, or the "last".
-        validation: Share of the train split held out for validation.
+        validation: Share of the train split held out for validation, where the dataset does not
+            mark the items for it itself.
         kind_weights: Relative chance of transcript, tags and description to be drawn as S; an item
             that has only kinds of weight 0 draws among its texts alike.
         text_variants: Augmented variants per text, encoded ahead; 0 switches augmentation off.
