@@ -27,6 +27,7 @@ _NARROWER = frozenset(
 )
 _MIDDLE = frozenset({"middle", "centre", "center"})
 _DENIALS = frozenset(["no", "not", "never", "without", "nor", "neither"])
+_BREAKS = frozenset([*",.;:", "and", "but", "only", "just"])
 _STOPS = re.compile("([,.;:])")
 
 
@@ -85,11 +86,17 @@ def scan_description(
 
 
 def _is_part(words: list[str], start: int, size: int) -> bool:
+    """Whether the wording found belongs to more words: denied, or of a part of what it names."""
     before = words[max(start - 2, 0) : start]
-    if before[-1:] and (before[-1] in _NARROWER or before[-1] in _DENIALS):
+    if before[-1:] and before[-1] in _NARROWER:
         return True
     if before[:1] == ["of"] and len(before) == 2 and before[1] in _ARTICLES:
         return True
+    for word in reversed(words[:start]):
+        if word in _BREAKS:
+            break
+        if word in _DENIALS or word.endswith("n't"):
+            return True
     after = words[start + size : start + size + 3]
     return after[1:2] == ["the"] and after[-1] in _MIDDLE
 
