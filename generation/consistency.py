@@ -266,21 +266,19 @@ def _strength_faults(
     reading: DescriptionReading, action_units: Sequence[ActionUnit], table: ConsistencyTable
 ) -> list[str]:
     """Only wordings of the phrase table have a strength; a unit without letter may have any."""
-    shown = {unit.id: _LETTERS.index(unit.intensity) for unit in action_units if unit.intensity}
+    shown = {unit.id: unit.intensity for unit in action_units if unit.intensity}
+    level_of = load_phrases().level_of
     said: dict[str, set[int]] = {}
     for unit, _, level in reading.worded:
         said.setdefault(unit, set()).add(level)
     for unit, levels in sorted(said.items()):
-        if unit in shown and min(abs(_level(shown[unit]) - level) for level in levels) > (
-            table.most_level_steps
-        ):
+        if unit not in shown:
+            continue
+        level = LEVELS.index(level_of[shown[unit]])
+        if min(abs(level - other) for other in levels) > table.most_level_steps:
             word = LEVELS[min(levels)]
-            return [f"description_strength: {unit}{_LETTERS[shown[unit]]} is said {word}"]
+            return [f"description_strength: {unit}{shown[unit]} is said {word}"]
     return []
-
-
-def _level(letter: int) -> int:
-    return min(letter // 2, len(LEVELS) - 1)
 
 
 def _composed_faults(
