@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
@@ -41,8 +42,8 @@ class Cue:
 
 
 CUES = [
-    Cue(f"{number:016x}", text, units)
-    for number, (text, units) in enumerate(
+    Cue(blake2b(text.encode(), digest_size=8).hexdigest(), text, units, cue="+".join(units))
+    for text, units in (
         [
             ("inner brows raised", ("AU1C",)),
             ("a broad grin", ("AU12D",)),
@@ -365,8 +366,9 @@ def test_hidden_files_are_not_part_of_a_dataset(dataset):
 @pytest.mark.parametrize(
     ("change", "field", "message"),
     [
-        (set_field("description", "a broad grin, puffed cheeks"), "description", "_absent"),
-        (set_field("description", "loud"), "description", "_unsaid"),
+        (set_field("description", "a loud yawn"), "id", "the hash of its description"),
+        (set_field("description", ""), "description", "description_empty: no word in it"),
+        (set_field("cue", "AU12C+AU6C"), "cue", "'AU12C+AU6C', and its action units are"),
         (set_field("action_units", ["AU99"]), "action_units", "99"),
         (set_weight(lambda weight: weight / 2), "blendshapes", "expected"),
         (set_field("mapping_version", "extended"), "mapping_version", "says 'v1'"),
