@@ -42,7 +42,7 @@ def hashes(folder):
 
 def test_the_columns_are_the_record_and_the_blendshapes():
     features = dataset_features(emotion_names())
-    assert set(features) == {*RECORD_KEYS, "blendshapes"}
+    assert set(features) == {*RECORD_KEYS, "blendshapes", "group", "validation"}
     assert features["blendshapes"].length == 51
     assert features["emotions"].feature.names == list(emotion_names())
 

@@ -267,7 +267,7 @@ def test_a_row_that_is_gone_is_missed_in_card_and_statistics(dataset):
 
 def test_a_test_row_marked_for_validation_is_named(dataset):
     rewrite(dataset, TEST, lambda rows: rows[0].update(validation=True))
-    assert [str(fault) for fault in found(dataset)][0].endswith("True in the test split")
+    assert next(str(fault) for fault in found(dataset)).endswith("True in the test split")
 
 
 def test_vectors_of_another_length_are_named(dataset):

@@ -1,9 +1,16 @@
 """Batches: every draw from the seed, S from the texts that an item has."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from countenance.model.batches import TrainingItems, index_texts, split_validation
+from countenance.model.batches import (
+    TrainingItems,
+    index_texts,
+    split_validation,
+    validation_items,
+)
 from countenance.model.data import ExpressionData
 
 
@@ -64,6 +71,21 @@ def test_the_carve_out_is_fixed_by_the_seed():
 def test_the_carve_out_leaves_something_on_both_sides(count, fraction, held):
     train, validation = split_validation(count, fraction, seed=0)
     assert (len(train), len(validation)) == (count - held, held)
+
+
+def test_the_validation_items_that_the_dataset_marks_are_taken():
+    marked = dataclasses.replace(
+        data(["a", "b", "c"], ["joy"] * 3, ["d"] * 3), in_validation=np.array([False, True, False])
+    )
+    train, held = validation_items(marked, 0.5, seed=0)
+    assert (train.tolist(), held.tolist()) == ([0, 2], [1])
+
+
+@pytest.mark.parametrize("marks", [None, np.zeros(3, dtype=bool), np.ones(3, dtype=bool)])
+def test_without_two_sides_of_marks_they_are_drawn(marks):
+    rows = dataclasses.replace(data(["a", "b", "c"], ["joy"] * 3, ["d"] * 3), in_validation=marks)
+    drawn = split_validation(3, 0.4, seed=2)
+    assert np.array_equal(validation_items(rows, 0.4, seed=2)[1], drawn[1])
 
 
 def test_an_epoch_visits_every_item_once_with_one_of_its_own_texts():

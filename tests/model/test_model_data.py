@@ -88,6 +88,17 @@ def test_a_missing_column_is_told(tmp_path):
         load_expressions(tmp_path, "train")
 
 
+def test_marks_that_are_not_true_or_false_are_told(tiny_dataset, tmp_path):
+    import datasets
+
+    rows = datasets.load_dataset(str(tiny_dataset), split="train")
+    (tmp_path / "data").mkdir()
+    spoilt = rows.add_column("validation", ["no"] * len(rows))
+    spoilt.to_parquet(str(tmp_path / "data" / "train-00000-of-00001.parquet"))
+    with pytest.raises(DatasetError, match="column 'validation' must be true or false, found"):
+        load_expressions(tmp_path, "train")
+
+
 def test_no_dataset_at_all_is_told(tmp_path):
     with pytest.raises(
         DatasetError, match="nowhere: no such dataset folder; give a folder written"
