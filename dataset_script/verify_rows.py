@@ -168,7 +168,7 @@ def _compare(
     expected = mapping.to_blendshapes_batch([rows[number][ACTION_UNITS] for number in numbers])
     wrong = weights.view(np.uint32) != expected.view(np.uint32)
     wrong &= ~((weights == 0) & (expected == 0))  # the sign of a zero is no difference
-    for place in np.flatnonzero(wrong.any(axis=1)):
+    for place in np.flatnonzero(wrong.any(axis=1)).tolist():
         shape = int(np.flatnonzero(wrong[place])[0])
         value, right = weights[place, shape], expected[place, shape]
         units = " ".join(rows[numbers[place]][ACTION_UNITS]) or "no unit"
