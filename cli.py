@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_annotate, cli_evaluate, cli_push, cli_reference, cli_review
+from . import cli_annotate, cli_evaluate, cli_push, cli_reference, cli_review, cli_verify
 from .cli_options import JsonFlag, Seed, finish
 from .errors import CountenanceError, ModelError
 
@@ -79,6 +79,7 @@ def build(
     )
 
 
+cli_verify.register(app)
 cli_push.register(app)
 
 

@@ -2,6 +2,7 @@
 
 from .annotate import annotate
 from .annotation_config import AnnotationConfig, parse_settings
+from .consistency import item_faults, set_aside
 from .corpora import CorpusReading, CorpusSpec, parse_corpus_option, read_corpora
 from .corpora_tables import describe_corpus, emotion_names, known_corpora
 from .estimate import estimate
@@ -39,6 +40,7 @@ __all__ = [
     "emotion_names",
     "estimate",
     "fit_head",
+    "item_faults",
     "known_corpora",
     "load_reference",
     "parse_corpus_option",
@@ -52,6 +54,7 @@ __all__ = [
     "reference_table",
     "score_annotations",
     "score_on_reference",
+    "set_aside",
     "transcript_id",
     "write_json",
 ]

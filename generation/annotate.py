@@ -19,11 +19,11 @@ from ..errors import RunError
 from ..progress import Progress
 from .agreement import agreement
 from .annotation_config import AnnotationConfig, open_strategy
+from .consistency import item_faults
 from .corpora import CorpusReading, read_corpora
-from .corpora_tables import emotion_names
 from .labels import LabelUse, as_seen
 from .model_files import GgufModel, resolve_model
-from .record import AnnotationRecord, record_fault
+from .record import AnnotationRecord
 from .run_store import (
     STATISTICS,
     RunStore,
@@ -102,7 +102,6 @@ class _RecordMaker:
         self._model = model
         self._mapping = mapping
         self._strategy = strategy
-        self._labels = frozenset(emotion_names())
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides what a transcript's record says."""
@@ -144,7 +143,8 @@ class _RecordMaker:
             mapping_version=self._mapping.version,
             seed=self._config.seed,
         )
-        return record_fault(record, self._labels, self._mapping) or record
+        faults = item_faults(record, self._mapping)
+        return faults[0] if faults else record
 
 
 def _left_to_do(store: RunStore, transcripts: Sequence[Transcript]) -> list[Transcript]:

@@ -7,7 +7,7 @@ units can belong to the emotions and to one face (e against au). Quality control
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..au_mapping import ActionUnit
@@ -21,9 +21,14 @@ from .tables_reading import check_emotions
 Mention = tuple[str, str, int]
 
 _ARTICLE = re.compile("^(?:an?|the|their) ")
+_ARTICLES = frozenset({"a", "an", "the", "their", "his", "her"})
+_NARROWER = frozenset(
+    ["inner", "outer", "upper", "lower", "bottom", "top", "left", "right", "one", "single"]
+)
+_MIDDLE = frozenset({"middle", "centre", "center"})
+_DENIALS = frozenset(["no", "not", "never", "without", "nor", "neither"])
+_BREAKS = frozenset([*",.;:", "and", "but", "only", "just"])
 _STOPS = re.compile("([,.;:])")
-# No wording is longer.
-_MOST_WORDS = 20
 
 
 def read_description(description: str, table: PhraseTable | None = None) -> frozenset[Mention]:
@@ -39,22 +44,61 @@ def read_description(description: str, table: PhraseTable | None = None) -> froz
     Returns:
         (id, side, level) with side "both", "left" or "right" and level 0 (light) to 2 (strong).
     """
-    meanings, heads = _index(table or load_phrases())
+    return scan_description(description, table)[0]
+
+
+def scan_description(
+    description: str, table: PhraseTable | None = None, *, whole: bool = False
+) -> tuple[frozenset[Mention], str]:
+    """``read_description``, and beside it the text in lower case with what was read cut out.
+
+    Args:
+        description: Any text.
+        table: Default: the packaged phrase table.
+        whole: Pass over a wording that is only a part of what is said: "brows rise" in "the inner
+            ends of the brows rise". Composed texts have none.
+
+    Returns:
+        The mentions; and the other words with their stops, "|" in the place of each wording.
+    """
+    meanings, heads, longest = _index(table or load_phrases())
     found: set[Mention] = set()
+    left: list[str] = []
     words = _STOPS.sub(r" \1", description.lower()).split()
     head, index = "", 0
     while index < len(words):
-        text, size = _longest(words, index, "", meanings)
+        text, size = _longest(words, index, "", meanings, longest)
         if not size and head and words[index - 1 : index] == ["and"]:
             # "The lips part and curl": the subject is said once.
-            text, size = _longest(words, index, head, meanings)
+            text, size = _longest(words, index, head, meanings, longest)
+        if size and whole and _is_part(words, index, size):
+            size = 0
         if size:
             found.update(meanings[text])
             head = heads.get(text, "")
-        elif words[index] != "and":
-            head = ""
+            left.append("|")
+        else:
+            if words[index] != "and":
+                head = ""
+            left.append(words[index])
         index += size or 1
-    return frozenset(found)
+    return frozenset(found), " ".join(left)
+
+
+def _is_part(words: list[str], start: int, size: int) -> bool:
+    """Whether the wording found belongs to more words: denied, or of a part of what it names."""
+    before = words[max(start - 2, 0) : start]
+    if before[-1:] and before[-1] in _NARROWER:
+        return True
+    if before[:1] == ["of"] and len(before) == 2 and before[1] in _ARTICLES:
+        return True
+    for word in reversed(words[:start]):
+        if word in _BREAKS:
+            break
+        if word in _DENIALS or word.endswith("n't"):
+            return True
+    after = words[start + size : start + size + 3]
+    return after[1:2] == ["the"] and after[-1] in _MIDDLE
 
 
 def describes(
@@ -129,8 +173,8 @@ _Meanings = dict[str, tuple[Mention, ...]]
 
 
 @lru_cache(maxsize=4)
-def _index(table: PhraseTable) -> tuple[_Meanings, dict[str, str]]:
-    """What each text means, and the subject that a text begins with, without articles."""
+def _index(table: PhraseTable) -> tuple[_Meanings, dict[str, str], dict[str, int]]:
+    """What each text means, the subject that it begins with, and the most words by first word."""
     meanings: _Meanings = {}
     heads: dict[str, str] = {}
     for wording in table.wordings():
@@ -141,17 +185,25 @@ def _index(table: PhraseTable) -> tuple[_Meanings, dict[str, str]]:
                 text = _bare(surface.text)
                 meanings[text] = mentions
                 heads[text] = _bare(surface.head) or heads.get(text, "")
-    return meanings, heads
+    longest: dict[str, int] = {}
+    for text in meanings:
+        words = text.split()
+        longest[words[0]] = max(longest.get(words[0], 0), len(words))
+    return meanings, heads, longest
 
 
 def _bare(text: str) -> str:
     return _ARTICLE.sub("", text.lower())
 
 
-def _longest(words: list[str], start: int, head: str, meanings: _Meanings) -> tuple[str, int]:
+def _longest(
+    words: list[str], start: int, head: str, meanings: _Meanings, longest: Mapping[str, int]
+) -> tuple[str, int]:
     """The longest known text from a word on, after an unsaid subject, and its words said."""
+    unsaid = head.split()
+    most = longest.get((unsaid or words[start : start + 1])[0], 0) - len(unsaid)
     before = f"{head} " if head else ""
-    for size in range(min(_MOST_WORDS, len(words) - start), 0, -1):
+    for size in range(min(most, len(words) - start), 0, -1):
         text = before + " ".join(words[start : start + size])
         if text in meanings:
             return text, size

@@ -20,6 +20,8 @@ from ..au_mapping import AUMapping
 from ..errors import EngineError
 from .batch_engine import BatchEngine
 from .chat_template import prompt_tokens
+from .consistency import CONSISTENCY_TABLE
+from .description_reading import READING_TABLE
 from .emotion_table import EMOTION_TABLE, load_emotion_table
 from .generate_checks import CHECKS_TABLE, AnswerChecker
 from .generate_prompt import GeneratePrompt
@@ -27,6 +29,7 @@ from .generate_sampling import Drawing, GenerateSettings
 from .grammar import GrammarCompiler
 from .llama_engine import LlamaWeights
 from .model_files import GgufModel
+from .phrases import PHRASES_TABLE
 from .tables_reading import load_emotions
 from .transcripts import Transcript, transcript_id
 
@@ -160,6 +163,9 @@ class GenerateAnnotator:
             "mapping_version": self.mapping.version,
             "emotion_table": EMOTION_TABLE,
             "checks_table": CHECKS_TABLE,
+            "consistency_table": CONSISTENCY_TABLE,
+            "reading_table": READING_TABLE,
+            "phrase_table": PHRASES_TABLE,
             "settings": settings,
             "seed": self.seed,
         }

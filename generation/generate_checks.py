@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from ..au_mapping import ActionUnit, AUMapping
 from ..errors import ActionUnitError
+from .consistency import answer_faults
 from .generate_prompt import GeneratePrompt, allows_empty, as_answer
 from .grammar import Exclusions
 from .tables_reading import NEUTRAL, read_table
@@ -112,6 +113,7 @@ class AnswerChecker:
                 self._units_fault(answer[0], answer[2])
                 or self._description_fault(answer[1], transcript)
                 or self._agreement_fault(answer[1], answer[2])
+                or next(iter(answer_faults(*answer, transcript)), None)
             )
         return f"check: {fault}" if fault else answer
 

@@ -75,6 +75,14 @@ def as_record(transcript, face, annotator):
         "id": transcript_id(transcript),
         "transcript": transcript.text,
         "emotions": face.emotions,
+        "emotions_from": "model",
+        "strength": None,
+        "strength_from": "none",
+        "human_emotions": [],
+        "human_strength": None,
+        "model_emotions": face.emotions,
+        "model_strength": None,
+        "tagger": "llm",
         "description": face.description,
         "action_units": face.action_units,
         "source": transcript.source,
@@ -95,7 +103,7 @@ def test_answers_come_in_the_given_order_and_make_sound_records(annotator, expec
         record = as_record(line, face, annotator)
         assert record_fault(record, frozenset(emotion_names()), annotator.mapping) is None
     for reason in (face for face in expected.values() if isinstance(face, str)):
-        assert reason.startswith(("check: description: ", "unfinished: "))
+        assert reason.startswith(("check: ", "unfinished: "))
 
 
 @pytest.mark.parametrize(("slots", "seed"), [(1, 0), (16, 2)])
@@ -160,7 +168,7 @@ def test_no_transcript_breaks_the_answer_or_the_prompt(annotator, text):
     [(found, outcome)] = annotator.annotate([line])
     assert found == line
     assert isinstance(outcome, GeneratedFace) or outcome.startswith(
-        ("check: description: ", "unfinished: ", TOO_LONG)
+        ("check: ", "unfinished: ", TOO_LONG)
     )
 
 
