@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_annotate, cli_evaluate, cli_push, cli_reference, cli_review, cli_verify
+from . import cli_annotate, cli_build, cli_evaluate, cli_push, cli_reference, cli_review, cli_verify
 from .cli_options import JsonFlag, Seed, finish
 from .errors import CountenanceError, ModelError
 
@@ -43,42 +43,7 @@ class Format(StrEnum):
     csv = "csv"
 
 
-@app.command()
-def build(
-    run: Annotated[Path, typer.Argument(help="A finished run of `countenance annotate`.")],
-    out: Annotated[Path, typer.Option(help="Dataset folder to write.")],
-    cues: Annotated[
-        bool, typer.Option(help="Write the config `cues` too: descriptions without transcript.")
-    ] = True,
-    seed: Seed = 0,
-    json_output: JsonFlag = False,
-) -> None:
-    """Turn a run into a dataset: stratified split, Parquet, card; `load_dataset` opens it.
-
-    Example: `countenance build runs/dev --out datasets/dev`
-    """
-    from .cards import render_dataset_card as render_card
-    from .dataset_script import build_dataset, run_mapping
-    from .generation.cues import cue_items
-    from .viewer import face_grid as draw_faces
-
-    statistics = build_dataset(
-        run,
-        out,
-        render_card=render_card,
-        draw_faces=draw_faces,
-        seed=seed,
-        cues=cue_items(run_mapping(run)) if cues else (),
-        show_progress=True,
-    )
-    finish(
-        statistics,
-        f"{out}: {statistics['train_items']} train and {statistics['test_items']} test items; "
-        f'load_dataset("{out}") opens it',
-        json_output,
-    )
-
-
+cli_build.register(app)
 cli_verify.register(app)
 cli_push.register(app)
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .dataset_script.publish import PushReport
 
 push_app = typer.Typer(
-    help="Publish a dataset or a model to the Hugging Face Hub: one commit, one version tag.",
+    help="Publish a dataset or a model to the Hugging Face Hub: one commit, one version tag.\n\n"
+    "Example: `countenance push dataset datasets/dev OWNER/NAME --dry-run`",
     no_args_is_help=True,
 )
 

@@ -7,6 +7,8 @@
     DATASET/cues/test-00000-of-00001.parquet
     DATASET/images/tags.png ...                  the card's pictures
     DATASET/stats.json                           every figure that the card states
+    DATASET/set_aside.jsonl                      id and reason of what failed the checks
+    DATASET/checksums.json                       SHA-256 of every file
     DATASET/croissant.json                       Croissant metadata: files with hashes, columns
 
 The folder appears whole or not at all, and its bytes depend only on the run's records, the cues,
@@ -18,6 +20,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,19 +44,21 @@ from .builder import CountenanceBuilder
 from .card_figures import card_figures
 from .card_images import FOLDER as IMAGES
 from .card_images import DrawFaces, write_card_images
+from .checksums import CHECKSUMS, write_checksums
 from .croissant import croissant_metadata
 from .groups import SPLIT_TABLE
 from .items import CUES, DEFAULT, TEST, TRAIN, CueItem, run_mapping
 from .statistics import cue_statistics, dataset_statistics, source_table
 
 STATISTICS = "stats.json"
+SET_ASIDE = "set_aside.jsonl"
 CARD = "README.md"
 CROISSANT = "croissant.json"
 FOLDERS = {DEFAULT: "data", CUES: "cues"}
 """Where the Parquet files of each config lie."""
 MAX_SHARD_SIZE = "500MB"
 
-_OUR_NAMES = frozenset({CARD, STATISTICS, CROISSANT})
+_OUR_NAMES = frozenset({CARD, CHECKSUMS, CROISSANT, IMAGES, SET_ASIDE, STATISTICS})
 RenderCard = Callable[[dict[str, Any]], str]
 
 
@@ -65,6 +70,7 @@ def build_dataset(
     draw_faces: DrawFaces | None = None,
     seed: int = 0,
     cues: Sequence[CueItem] = (),
+    quality: Mapping[str, Any] | None = None,
     show_progress: bool = False,
 ) -> dict[str, Any]:
     """Write the dataset folder of one finished run.
@@ -76,6 +82,7 @@ def build_dataset(
         draw_faces: Draws the card's grid of faces; see ``write_card_images``.
         seed: Seed of the split, 0 to 2**32 - 1.
         cues: Items of config ``cues``, which is left out when there are none.
+        quality: ``review`` and ``reference`` for the card, each measured or None.
         show_progress: Show on stderr how far the checks are.
 
     Returns:
@@ -100,6 +107,7 @@ def build_dataset(
             for name in configs
         }
         statistics = _statistics(run, builders)
+        statistics["quality"] |= quality or {}
         statistics["provenance"] = {**identity, "split_seed": seed, "split_table": SPLIT_TABLE}
         with _new_folder(out, run) as folder:
             infos = {name: _write_config(builder, folder) for name, builder in builders.items()}
@@ -110,7 +118,9 @@ def build_dataset(
             )
             write_json(folder / STATISTICS, statistics)
             write_json(folder / CROISSANT, croissant_metadata(folder, infos, FOLDERS))
+            _write_set_aside(folder, items.set_aside)
             (folder / CARD).write_text(render_card(statistics), encoding="utf-8")
+            write_checksums(folder)
     return statistics
 
 
@@ -120,6 +130,8 @@ def _statistics(run: Path, builders: Mapping[str, CountenanceBuilder]) -> dict[s
     run_statistics = read_run_statistics(run)
     statistics = dataset_statistics(items.rows, items.split, items.weights, mapping)
     statistics.update(card_figures(items.rows, items.split.in_test, mapping))
+    reasons = Counter(row["reason"].partition(":")[0] for row in items.set_aside)
+    statistics["set_aside"] = dict(sorted(reasons.items()))
     statistics["sources"] = source_table(items.rows)
     statistics["run"] = {
         key: run_statistics[key] for key in ("accepted", "rejected", "corpora", "agreement")
@@ -128,6 +140,12 @@ def _statistics(run: Path, builders: Mapping[str, CountenanceBuilder]) -> dict[s
         cues = builders[CUES].items
         statistics["cues"] = cue_statistics(cues.rows, cues.split, cues.weights, mapping)
     return statistics
+
+
+def _write_set_aside(folder: Path, aside: Sequence[Mapping[str, str]]) -> None:
+    """Id and reason, a JSON line each; the transcripts stay in the run."""
+    lines = [json.dumps(row, sort_keys=True) + "\n" for row in aside]
+    (folder / SET_ASIDE).write_text("".join(lines), encoding="utf-8")
 
 
 def _write_config(builder: CountenanceBuilder, folder: Path) -> DatasetInfo:
@@ -222,7 +240,7 @@ def _refuse_foreign_folder(out: Path, run: Path) -> None:
         raise DatasetError(f"{out}: is a file; --out must name a folder for the dataset")
     names = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
     # Datasets of version 0.1.0 have no croissant.json, and not every dataset has cues.
-    ours = {CARD, STATISTICS, FOLDERS[DEFAULT]} <= names <= {IMAGES, *_OUR_NAMES, *FOLDERS.values()}
+    ours = {CARD, STATISTICS, FOLDERS[DEFAULT]} <= names <= {*_OUR_NAMES, *FOLDERS.values()}
     if out == run.resolve() or (names and not ours):
         raise DatasetError(
             f"{out}: holds other files and no dataset of ours; choose a new folder for --out"

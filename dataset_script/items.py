@@ -16,11 +16,13 @@ from ..errors import ActionUnitError, DatasetError
 from ..generation import (
     check_parts,
     emotion_names,
+    item_faults,
     read_manifest,
     read_records,
     read_run_statistics,
     record_fault,
 )
+from ..generation.phrase_reading import load_phrases
 from ..progress import Progress
 from .features import (
     ACTION_UNITS,
@@ -77,12 +79,14 @@ class Items:
         weights: float32 (n_items, n_blendshapes) in [0, 1].
         split: Where each goes.
         features: The columns.
+        set_aside: Id and reason of the records that failed the consistency checks.
     """
 
     rows: Sequence[Mapping[str, Any]]
     weights: np.ndarray
     split: Split
     features: Features
+    set_aside: Sequence[Mapping[str, str]] = ()
 
     def part(self, name: str) -> Dataset:
         """The rows of split ``train`` or ``test``, in memory, with all columns."""
@@ -110,6 +114,8 @@ class Items:
 def run_items(run: Path, *, seed: int, show_progress: bool = False) -> Items:
     """Config ``default``: the records of a finished run, stratified by tag, duplicates together.
 
+    Records that fail a consistency check are set aside, with the reason.
+
     Args:
         run: A run folder of ``countenance annotate``.
         seed: Seed of the split, 0 to 2**32 - 1.
@@ -117,23 +123,25 @@ def run_items(run: Path, *, seed: int, show_progress: bool = False) -> Items:
 
     Raises:
         RunError: ``run`` is not a run folder, is unfinished or damaged.
-        DatasetError: A record is unsound, or there are too few.
+        DatasetError: A record is no record, stands twice, or there are too few.
     """
     mapping = run_mapping(run)
     accepted = read_run_statistics(run)["accepted"]
     check_parts(run)
-    rows = _sound_rows(run, mapping, show_progress)
-    if len(rows) != accepted:
+    records = sorted(read_records(run), key=lambda record: record["id"])
+    if len(records) != accepted:
         raise DatasetError(
-            f"{run}: unfinished run ({len(rows)} records, {accepted} at its last end); finish it "
-            "with the same 'countenance annotate'"
+            f"{run}: unfinished run ({len(records)} records, {accepted} at its last end); finish "
+            "it with the same 'countenance annotate'"
         )
+    rows, aside = _sound_rows(run, records, mapping, show_progress)
     groups = duplicate_groups([row["transcript"] for row in rows])
     return Items(
         rows,
         mapping.to_blendshapes_batch([row[ACTION_UNITS] for row in rows]),
         split_items([row["emotions"] for row in rows], groups, seed=seed),
         dataset_features(emotion_names(), len(mapping.blendshapes)),
+        aside,
     )
 
 
@@ -188,17 +196,29 @@ def _unit_labels(action_units: Sequence[str]) -> list[str]:
     return sorted({ActionUnit.parse(text).id for text in action_units} | set(action_units))
 
 
-def _sound_rows(run: Path, mapping: AUMapping, show_progress: bool) -> list[dict[str, Any]]:
+def _sound_rows(
+    run: Path, records: Sequence[dict[str, Any]], mapping: AUMapping, show_progress: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """The records that may enter the dataset, and id and reason of the others."""
     labels = frozenset(emotion_names())
-    rows = sorted(read_records(run), key=lambda row: row["id"])
+    table = read_manifest(run)["identity"].get("phrase_table")
+    phrases = load_phrases(table) if table else load_phrases()
+    rows: list[dict[str, Any]] = []
+    aside: list[dict[str, str]] = []
     seen: set[str] = set()
-    with Progress("check", len(rows), enabled=show_progress) as progress:
-        for row in rows:
-            fault = record_fault(row, labels, mapping)
-            if row["id"] in seen:
+    with Progress("check", len(records), enabled=show_progress) as progress:
+        for record in records:
+            # A record that breaks its own form was damaged; one that contradicts itself was not.
+            fault = record_fault(record, labels, mapping)
+            if record["id"] in seen:
                 fault = "stands twice in the run"
             if fault:
-                raise DatasetError(f"{run}: record {row.get('id')}: {fault}; annotate it anew")
-            seen.add(row["id"])
+                raise DatasetError(f"{run}: record {record.get('id')}: {fault}; annotate it anew")
+            seen.add(record["id"])
+            faults = item_faults(record, mapping, phrases=phrases)
+            if faults:
+                aside.append({"id": record["id"], "reason": faults[0]})
+            else:
+                rows.append(record)
             progress.update()
-    return rows
+    return rows, aside

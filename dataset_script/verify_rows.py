@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from ..au_mapping import AUMapping, load_mapping
 from ..errors import ActionUnitError, TableError
 from ..generation import RECORD_KEYS, Transcript, emotion_names, item_faults, transcript_id
-from ..generation.consistency import text_faults
 from ..generation.phrase_reading import load_phrases
 from ..generation.phrases import PhraseTable
 from .features import ACTION_UNITS, BLENDSHAPES, EMOTIONS
@@ -222,9 +221,8 @@ def _check_cue(number: int, row: Mapping[str, Any], found: _Faults) -> None:
     Free reading is no judge here: cues use coders' notation and slang on purpose.
     """
     description, units = row["description"] or "", row[ACTION_UNITS] or []
-    for fault in text_faults(description):
-        if fault.startswith("description_empty"):
-            found.add(number, "description", fault)
+    if not description.strip():  # ":)" is a cue
+        found.add(number, "description", "description_empty: nothing in it")
     own = blake2b(description.encode("utf-8"), digest_size=8).hexdigest()
     if row["id"] != own:
         found.add(number, "id", f"expected {own}, the hash of its description")
