@@ -20,8 +20,8 @@ FACES = 12
 _DOTS_PER_INCH = 110
 _INK, _BAR, _SECOND = "#3b2733", "#c8553d", "#e9c46a"
 
-DrawFaces = Callable[[np.ndarray, Sequence[str]], bytes]
-"""Makes a PNG from weights (n, n_blendshapes) and a caption for each: ``viewer.face_grid``."""
+DrawFaces = Callable[[list[np.ndarray], Sequence[str]], bytes]
+"""Makes a PNG from faces, each (n_blendshapes,), and a caption for each: ``viewer.face_grid``."""
 
 
 def write_card_images(
@@ -52,7 +52,7 @@ def write_card_images(
     if draw_faces is not None:
         chosen = _typical_faces(statistics, rows, seed)
         captions = [f"{tag}: {' '.join(rows[row]['action_units'])}" for tag, row in chosen]
-        drawn = draw_faces(weights[[row for _, row in chosen]], captions)
+        drawn = draw_faces([weights[row] for _, row in chosen], captions)
         (place / "faces.png").write_bytes(drawn)
         tags = ", ".join(tag for tag, _ in chosen)
         pictures.append(
