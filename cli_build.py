@@ -13,6 +13,7 @@ from .errors import DatasetError
 
 REFERENCE = "reference.json"
 _ROWS = ("annotator", "commonest tag and face")
+_TOLD = ("annotator", "tagger", "strategy", "prompt_version", "mapping_version")
 
 
 def build(
@@ -36,9 +37,10 @@ def build(
     """
     from .cards import render_dataset_card as render_card
     from .dataset_script import build_dataset, run_mapping
-    from .generation.cues import cue_items
+    from .generation.cues import DEFAULT_COMBINATIONS, cue_items
     from .viewer import face_grid as draw_faces
 
+    made = {"seed": seed, "combinations": DEFAULT_COMBINATIONS}
     statistics = build_dataset(
         run,
         out,
@@ -46,7 +48,8 @@ def build(
         draw_faces=draw_faces,
         seed=seed,
         quality={"review": _review(run, reviewer), "reference": _reference(run)},
-        cues=cue_items(run_mapping(run)) if cues else (),
+        cues=cue_items(run_mapping(run), **made) if cues else (),
+        cues_made=made,
         show_progress=True,
     )
     finish(
@@ -58,7 +61,10 @@ def build(
 
 
 def _review(run: Path, reviewer: str) -> dict[str, Any] | None:
-    """The summary of the review beside a run, or None where nobody reviewed it."""
+    """The summary of the review beside a run, or None where nobody reviewed it.
+
+    The rejections themselves stay out of it: a reviewer's note may quote a transcript.
+    """
     from .cli_review import VERDICTS
     from .generation import read_records
     from .viewer.review import Review, draw_sample, last_sample
@@ -68,21 +74,42 @@ def _review(run: Path, reviewer: str) -> dict[str, Any] | None:
     if sample is None:
         return None
     with Review(draw_sample(read_records(run), sample), path, sample, read_only=True) as review:
-        return {**review.summary(), "reviewer": reviewer}
+        summary = review.summary()
+        drawn = len(review.items)
+    if summary["complete"] < drawn:
+        raise DatasetError(
+            f"{path}: {summary['complete']} of {drawn} items are reviewed in full; finish "
+            f"'countenance review {run}', or move the file away"
+        )
+    del summary["rejected"]
+    return {**summary, "reviewer": reviewer}
 
 
 def _reference(run: Path) -> dict[str, Any] | None:
     """The annotator's score on the reference set, where it was kept beside the run."""
+    from .generation import read_manifest
+
     path = run / REFERENCE
     if not path.is_file():
         return None
     try:
-        rows = json.loads(path.read_text("utf-8"))["rows"]
-        return {name: rows[name] for name in _ROWS}
+        scored = json.loads(path.read_text("utf-8"))
+        rows = {name: scored["rows"][name] for name in _ROWS}
+        told = {name: scored[name] for name in _TOLD}
+        half = scored["half"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{path}: not what 'countenance reference --json' prints ({error!r}); make it anew"
         ) from error
+    identity = read_manifest(run)["identity"]
+    other = [name for name in _TOLD if told[name] != identity.get(name)]
+    if half != "test" or other:
+        what = f"{other[0]} {told[other[0]]}" if other else f"half {half}"
+        raise DatasetError(
+            f"{path}: of {what}, which is not this run's; make it anew with the run's own "
+            "settings: 'countenance reference --json'"
+        )
+    return rows
 
 
 def register(app: typer.Typer) -> None:

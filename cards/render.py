@@ -7,6 +7,7 @@ card is complete or does not exist.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from jinja2.exceptions import TemplateError, UndefinedError
 
 from ..errors import CardError
+
+_MARKUP = re.compile(r"[\\`*\[\]|]")
+_ADDRESS = re.compile(r"(?<=[a-z])://", re.IGNORECASE)
 
 DATASET_TEMPLATE = "dataset_card.md.jinja"
 MODEL_TEMPLATE = "model_card.md.jinja"
@@ -105,9 +109,9 @@ def _yaml(value: object) -> str:
 
 
 def _cell(value: object) -> str:
-    """A value as one inert cell of a Markdown table."""
-    text = str(value).replace("\\", "\\\\").replace("|", "\\|")
-    return " ".join(text.replace("<", "&lt;").split())
+    """A value as one inert cell of a Markdown table: no mark-up, link, picture or bare address."""
+    text = _MARKUP.sub(r"\\\g<0>", str(value).replace("&", "&amp;").replace("<", "&lt;"))
+    return " ".join(_ADDRESS.sub("&#58;//", text).split())
 
 
 def _counts(value: Mapping[str, int]) -> str:

@@ -70,6 +70,7 @@ def build_dataset(
     draw_faces: DrawFaces | None = None,
     seed: int = 0,
     cues: Sequence[CueItem] = (),
+    cues_made: Mapping[str, int] | None = None,
     quality: Mapping[str, Any] | None = None,
     show_progress: bool = False,
 ) -> dict[str, Any]:
@@ -82,6 +83,7 @@ def build_dataset(
         draw_faces: Draws the card's grid of faces; see ``write_card_images``.
         seed: Seed of the split, 0 to 2**32 - 1.
         cues: Items of config ``cues``, which is left out when there are none.
+        cues_made: ``seed`` and ``combinations`` that the cues were made with, for the provenance.
         quality: ``review`` and ``reference`` for the card, each measured or None.
         show_progress: Show on stderr how far the checks are.
 
@@ -109,6 +111,8 @@ def build_dataset(
         statistics = _statistics(run, builders)
         statistics["quality"] |= quality or {}
         statistics["provenance"] = {**identity, "split_seed": seed, "split_table": SPLIT_TABLE}
+        if cues and cues_made:
+            statistics["provenance"]["cues"] = dict(cues_made)
         with _new_folder(out, run) as folder:
             infos = {name: _write_config(builder, folder) for name, builder in builders.items()}
             statistics["front_matter"] = _front_matter(infos)

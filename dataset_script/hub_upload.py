@@ -53,14 +53,14 @@ class Repository:
     Attributes:
         repo_id: ``OWNER/NAME``.
         kind: ``dataset`` or ``model``.
-        marker: A file that only a folder of ours has; a repository with files and without it is
-            somebody else's and is left alone.
+        markers: Files that only a folder of ours has all of; a repository with files and without
+            one of these is somebody else's and is left alone.
         token: Access token; None for the one that the machine is logged in with.
     """
 
     repo_id: str
     kind: str
-    marker: str
+    markers: frozenset[str]
     token: str | None = None
 
     @property
@@ -163,7 +163,7 @@ class HubUpload:
     def require_ours(self, state: RemoteState) -> None:
         """Refuse a repository with somebody's other work in it: the push would delete that."""
         strange = sorted(set(state.files) - _FIRST_FILES)
-        if strange and self.repository.marker not in state.files:
+        if strange and not self.repository.markers <= set(state.files):
             raise PublishError(
                 f"{self.repository.repo_id}: holds other files ({', '.join(strange[:3])}) and no "
                 f"{self.repository.kind} of ours, which a push would delete; choose another name"
@@ -204,6 +204,7 @@ class HubUpload:
                     raise
                 time.sleep(wait)
             state = self.read()
+            self.require_ours(state)
         change = compare(files, state.files)
         if change:
             raise PublishError(
@@ -313,7 +314,7 @@ def _explained(repository: Repository, error: BaseException) -> PublishError:
 
 def _hidden(error: BaseException, token: str | None) -> str:
     """The error's text on one line, without any token."""
-    text = " ".join(str(error).split())[:300].rstrip(" .:") or type(error).__name__
-    for secret in {token, get_token()} - {None, ""}:
+    text = " ".join(str(error).split())
+    for secret in {token, get_token()} - {None, ""}:  # before the cut, which might halve one
         text = text.replace(str(secret), "***")
-    return text
+    return text[:300].rstrip(" .:") or type(error).__name__

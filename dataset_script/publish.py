@@ -17,6 +17,7 @@ from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError
 from huggingface_hub.utils import validate_repo_id
 
 from ..errors import PublishError
+from .checksums import CHECKSUMS, check_checksums
 from .hub_upload import (
     HubUpload,
     RemoteState,
@@ -28,8 +29,10 @@ from .hub_upload import (
 )
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.))*")
-_DATASET_FILES = ("README.md", "stats.json")
-_MODEL_FILES = ("README.md", "config.json", "model.safetensors")
+_DATASET_FILES = ("README.md", "stats.json", "croissant.json")
+_DATASET_MARKERS = frozenset({"croissant.json", "stats.json"})
+_MODEL_FILES = ("README.md", "config.json", "model.safetensors", "modeling_countenance.py")
+_MODEL_MARKERS = frozenset({"modeling_countenance.py"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,10 @@ def push_dataset(
             the Hub cannot be reached or refuses. ``main`` is then as it was before, unless only the
             tag lacks.
     """
-    repository = Repository(repo_id, "dataset", "stats.json", token)
+    if (folder / CHECKSUMS).is_file() and (damaged := check_checksums(folder)):
+        name, fault = damaged[0]
+        raise PublishError(f"{folder}: {name}: {fault}")
+    repository = Repository(repo_id, "dataset", _DATASET_MARKERS, token)
     return _push(folder, repository, _DATASET_FILES, private, revision, dry_run, show_progress)
 
 
@@ -112,7 +118,7 @@ def push_model(
     show_progress: bool = False,
 ) -> PushReport:
     """Publish a checkpoint folder; arguments and errors as ``push_dataset``."""
-    repository = Repository(repo_id, "model", "model.safetensors", token)
+    repository = Repository(repo_id, "model", _MODEL_MARKERS, token)
     return _push(folder, repository, _MODEL_FILES, private, revision, dry_run, show_progress)
 
 
@@ -148,10 +154,10 @@ def _push(
         if before.head is None:
             upload.create(private)
             after = upload.read()
-            upload.require_ours(after)
+            _check_state(upload, after, files, tag, private)
         message = f"countenance {repository.kind} {tag}"
         after = upload.commit(files, after, message, show_progress)
-        if tag not in after.tags:
+        if after.tags.get(tag) != after.head:
             upload.tag(tag, str(after.head))
         changes = {**report.to_dict(), "commit": after.head, "dry_run": False}
         return PushReport(**changes)

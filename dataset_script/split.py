@@ -165,6 +165,10 @@ class _Balance:
                 break
         while self._fit_size():
             pass
+        if not self.chosen.any() or self.chosen.all():  # few, large groups: neither may be empty
+            sizes = self.counts[:, -1]
+            candidates = np.where(sizes == sizes.min(), self._change(), np.inf)
+            self.chosen[int(candidates.argmin())] ^= True
 
     def _improve(self) -> bool:
         """Make the move that lowers the loss most; False when none does."""

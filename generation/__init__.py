@@ -2,7 +2,7 @@
 
 from .annotate import annotate
 from .annotation_config import AnnotationConfig, parse_settings
-from .consistency import item_faults, set_aside
+from .consistency import item_faults
 from .corpora import CorpusReading, CorpusSpec, parse_corpus_option, read_corpora
 from .corpora_tables import describe_corpus, emotion_names, known_corpora
 from .estimate import estimate
@@ -54,7 +54,6 @@ __all__ = [
     "reference_table",
     "score_annotations",
     "score_on_reference",
-    "set_aside",
     "transcript_id",
     "write_json",
 ]

@@ -1,6 +1,6 @@
 """Does an annotated item agree with itself? Schema, description, tags and action units, text.
 
-``item_faults`` is asked when an item is annotated, when a dataset is built (``set_aside``) and
+``item_faults`` is asked when an item is annotated, when a dataset is built and
 again by ``countenance verify``. What counts as a fault, and on whose word, is in
 ``tables/consistency-v1.json``; how sentences are read, in ``description_reading``.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -332,27 +332,3 @@ def tags_fault(
                     lack = f" and without {', '.join(row.without)}" if row.without else ""
                     return f"tags: {name} with {unit}{lack}"
     return None
-
-
-def set_aside(
-    records: Iterable[Mapping[str, Any]], mapping: AUMapping, *, phrases: PhraseTable | None = None
-) -> tuple[list[Mapping[str, Any]], list[tuple[Mapping[str, Any], str]]]:
-    """Part the sound records from those that may not enter a dataset.
-
-    Args:
-        records: Annotation records.
-        mapping: The table that their action units must belong to.
-        phrases: Phrase table of composed descriptions; default: the packaged one.
-
-    Returns:
-        The sound ones in their order, and the others with their first fault.
-    """
-    kept: list[Mapping[str, Any]] = []
-    aside: list[tuple[Mapping[str, Any], str]] = []
-    for record in records:
-        faults = item_faults(record, mapping, phrases=phrases)
-        if faults:
-            aside.append((record, faults[0]))
-        else:
-            kept.append(record)
-    return kept, aside

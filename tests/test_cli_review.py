@@ -61,7 +61,7 @@ def review(run):
 def ask(address, change=None):
     body = None if change is None else json.dumps(change).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)
 
 
@@ -80,7 +80,7 @@ def test_a_review_is_served_stopped_resumed_and_summed_up(run, review, command):
     assert state["verdicts"][ids[0]]["t-e"]["reason"] == "wrong-tag"
     ask(f"{page}verdicts", {"id": ids[1], "relation": "t-e", "verdict": "accept"})
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert json.loads(out)["relations"]["t-e"]["rate"] == 0.5
 

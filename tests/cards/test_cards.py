@@ -1,6 +1,7 @@
 """Cards: complete or not at all, and inert."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -57,7 +58,7 @@ def test_a_quality_figure_that_nobody_declared_unmeasured_is_an_error(statistics
 def test_what_was_not_measured_is_said_so(statistics):
     card = render_dataset_card(statistics)
     assert card.count("Not measured for this build.") == 2
-    assert "Items set aside by the consistency checks: not measured." in card
+    assert "Items set aside by the consistency checks, by reason: nothing." in card
 
 
 def test_quality_figures_appear_when_they_were_measured(statistics):
@@ -190,3 +191,23 @@ def test_a_model_card_without_a_fact_is_an_error(missing):
     del facts[missing]
     with pytest.raises(CardError, match=f"a fact is missing .*'{missing}'"):
         render_model_card(facts)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "![x](http://tracker/p.png)",
+        "[click](https://evil)",
+        "see https://evil/now",
+        "a | b",
+        "<script>alert(1)</script>",
+        "`code` *bold*",
+        "&lt;b&gt;",
+    ],
+)
+def test_a_transcript_in_the_card_is_text_and_nothing_else(statistics, hostile):
+    statistics["example"]["transcript"] = hostile
+    card = render_dataset_card(statistics)
+    row = next(line for line in card.splitlines() if line.startswith("| transcript |"))
+    assert not re.search(r"(?<!\\)[\[`*]|://|<|&lt;b", row)
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3

@@ -136,8 +136,11 @@ def test_a_dataset_of_both_configs_is_replaced_by_one_without_cues(sample_run, c
     build_dataset(sample_run, out, render_card=render_dataset_card)
     assert sorted(path.name for path in out.iterdir()) == [
         "README.md",
+        "checksums.json",
         "croissant.json",
         "data",
+        "images",
+        "set_aside.jsonl",
         "stats.json",
     ]
 

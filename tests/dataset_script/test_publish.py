@@ -14,7 +14,7 @@ from countenance.errors import PublishError
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("README.md", "stats.json"):
+    for name in ("README.md", "croissant.json", "stats.json"):
         (tmp_path / name).write_text("x")
     return tmp_path
 

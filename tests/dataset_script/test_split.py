@@ -35,6 +35,12 @@ def test_no_group_straddles_and_the_same_seed_gives_the_same_split(items, seed):
     assert (again.in_validation == split.in_validation).all()
 
 
+def test_neither_side_is_empty_where_groups_are_few():
+    groups = np.array([0, 0, 1, 1, 2, 2])
+    split = split_items([["joy"]] * 4 + [["fear"]] * 2, groups, seed=0)
+    assert split.in_test.sum() == 2
+
+
 @given(ITEMS, st.integers(0, 1000))
 @settings(max_examples=60, deadline=None)
 def test_the_size_is_off_by_no_more_than_half_of_the_smallest_group_that_could_move(items, seed):

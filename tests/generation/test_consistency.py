@@ -8,7 +8,7 @@ import pytest
 from benchmarks.description_parser import halves, measure, read_sentences
 from countenance.au_mapping import load_mapping
 from countenance.errors import TableError
-from countenance.generation import item_faults, set_aside
+from countenance.generation import item_faults
 from countenance.generation.composition import (
     compose_description,
     draw_action_units,
@@ -65,13 +65,6 @@ def test_no_example_of_a_prompt_has_a_fault(prompt):
     for example in GeneratePrompt.load(prompt).examples:
         faults = answer_faults(example.emotions, example.description, example.action_units)
         assert faults == [], example
-
-
-def test_a_sound_record_is_kept_and_others_are_set_aside_with_the_reason():
-    good, bad = record(), record(description="Knitted brows.", action_units=["AU12D"])
-    kept, aside = set_aside([good, bad], MAPPING)
-    assert kept == [good]
-    assert aside == [(bad, "description_absent: it names AU4")]
 
 
 @pytest.mark.parametrize(

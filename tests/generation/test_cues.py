@@ -23,7 +23,7 @@ from countenance.generation.cue_writer import CueWriter
 from countenance.generation.cues import contradictions, cue_items, describe_cues, main
 from countenance.generation.tables_reading import TABLES
 
-FROZEN = "20d4fed56a8d6416dbeeb01c0843c91fd1c701cbfded0af2006ecd55d08ce1f8"
+FROZEN = "b01f7058e370d2f954379947dae5311c68ab00241f7d4468268b87758216f152"
 LETTERS = (*INTENSITIES, None)
 TABLE = TABLES / "cue_phrases-v1.json"
 

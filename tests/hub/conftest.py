@@ -126,6 +126,7 @@ def folder(tmp_path, repo_id):
     (root / "images").mkdir()
     (root / "README.md").write_text("---\nlicense: other\n---\n# faces\n")
     (root / "stats.json").write_text('{"items": 3}\n')
+    (root / "croissant.json").write_text("{}\n")
     (root / "data" / "train-00000-of-00001.parquet").write_bytes(repo_id.encode() * 20_000)
     (root / "data" / "test-00000-of-00001.parquet").write_bytes(repo_id.encode())
     (root / "images" / "tags.png").write_bytes(b"\x89PNG " + repo_id.encode())

@@ -4,8 +4,11 @@ import pytest
 from hub_transport import Fault
 from loopback_hub import TOKEN
 
+from countenance.dataset_script.checksums import write_checksums
+
 FILES = {
     "README.md",
+    "croissant.json",
     "stats.json",
     "data/train-00000-of-00001.parquet",
     "data/test-00000-of-00001.parquet",
@@ -155,6 +158,28 @@ def test_somebody_elses_work_is_never_deleted(push, hub, repo_id, folder, remote
     answer = push(folder)
     assert "holds other files (thesis/chapter1.tex) and no dataset of ours" in answer["error"]
     assert remote()["thesis/chapter1.tex"] == b"my life's work"
+
+
+def test_somebody_elses_model_is_never_deleted(push, hub, repo_id, tmp_path, remote):
+    hub.store.create("models", repo_id, private=False)
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        other = {"path": name, "bytes": b"somebody's BERT"}
+        hub.store.commit("models", repo_id, "main", [("file", other)], name, None)
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    for name in ("README.md", "config.json", "model.safetensors", "modeling_countenance.py"):
+        (checkpoint / name).write_text(f"{{}} {name}")
+    answer = push(checkpoint, what="model")
+    assert "and no model of ours, which a push would delete" in answer["error"]
+    assert remote(kind="models")["vocab.txt"] == b"somebody's BERT"
+
+
+def test_a_damaged_dataset_is_refused_without_a_request(push, hub, folder):
+    write_checksums(folder)
+    (folder / "stats.json").write_text("{}")
+    answer = push(folder)
+    assert "stats.json: not as it was written (SHA-256 differs)" in answer["error"]
+    assert hub.log == []
 
 
 def test_a_model_is_pushed_the_same_way(push, hub, repo_id, tmp_path, remote):
