@@ -12,9 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from jsonschema import Draft202012Validator
 
 from ..errors import DatasetError
 from ..generation import emotion_names
+from ..generation.tables_reading import SCHEMAS
 from .features import BLENDSHAPES, cue_features, dataset_features
 from .items import CUES, DEFAULT
 from .verify_report import Fault
@@ -37,7 +39,7 @@ def read_front_matter(folder: Path) -> dict[str, Any]:
     """The YAML at the head of the card.
 
     Raises:
-        DatasetError: No dataset folder, or the card has no readable YAML.
+        DatasetError: No dataset folder, or the card has no readable YAML, or not that of a dataset.
     """
     path = folder / CARD
     if not folder.is_dir():
@@ -46,8 +48,6 @@ def read_front_matter(folder: Path) -> dict[str, Any]:
         text = path.read_text("utf-8")
         _, matter, _ = text.split("---\n", 2)
         front = yaml.safe_load(matter)
-        if not isinstance(front, dict) or not isinstance(front.get("configs"), list):
-            raise ValueError("no list 'configs'")
     except FileNotFoundError:
         raise DatasetError(
             f"{folder}: no dataset (no {CARD}); make one with 'countenance build'"
@@ -57,7 +57,21 @@ def read_front_matter(folder: Path) -> dict[str, Any]:
         raise DatasetError(f"{path}: its YAML cannot be read ({message}); {_HOW_TO_REPAIR}") from (
             error
         )
-    return front
+    problem = _front_matter_problem(front)
+    if problem:
+        raise DatasetError(
+            f"{path}: its YAML is not that of a dataset ({problem}); {_HOW_TO_REPAIR}"
+        )
+    return dict(front)
+
+
+def _front_matter_problem(front: object) -> str | None:
+    schema = json.loads((SCHEMAS / "card_front_matter.schema.json").read_text("utf-8"))
+    problems = Draft202012Validator(schema).iter_errors(front)
+    first = min(problems, key=lambda problem: problem.json_path, default=None)
+    if first is None:
+        return None
+    return f"{first.json_path}: {' '.join(first.message.split())[:160]}"
 
 
 def read_statistics(folder: Path) -> tuple[dict[str, Any], list[Fault]]:
@@ -78,7 +92,7 @@ def listed_files(folder: Path, front: Mapping[str, Any]) -> tuple[list[DataFile]
     files: list[DataFile] = []
     faults: list[Fault] = []
     for config in front["configs"]:
-        for row in config.get("data_files", ()):
+        for row in config["data_files"]:
             found = [name for name in there if fnmatch(name, row["path"])]
             if not found:
                 faults.append(Fault(CARD, "configs", f"no file {row['path']}; {_HOW_TO_REPAIR}"))
@@ -118,8 +132,18 @@ def check_columns(folder: Path, file: DataFile) -> tuple[int | None, list[Fault]
         if name not in expected.names
     ]
     # Vectors of another length are shown row by row.
-    fatal = any(fault.field != BLENDSHAPES or "missing" in fault.message for fault in faults)
+    fatal = any(
+        fault.field != BLENDSHAPES
+        or BLENDSHAPES not in found.names
+        or not _are_vectors(found.field(BLENDSHAPES).type)
+        for fault in faults
+    )
     return None if fatal else parquet.metadata.num_rows, faults
+
+
+def _are_vectors(found: pa.DataType) -> bool:
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(is_list(found) for is_list in lists) and found.value_type == pa.float32()
 
 
 def _same_type(found: pa.DataType, expected: pa.DataType) -> bool:
@@ -145,10 +169,10 @@ def check_sizes(
         statistics: ``stats.json``.
     """
     faults = []
-    infos = front.get("dataset_info") or []
+    infos = front.get("dataset_info", [])
     said = {
         info.get("config_name", DEFAULT): {
-            split["name"]: split["num_examples"] for split in info.get("splits", ())
+            split["name"]: split["num_examples"] for split in info["splits"]
         }
         for info in (infos if isinstance(infos, list) else [infos])
     }

@@ -184,6 +184,6 @@ def check_tag_statistics(
         return [Fault(file, "tags", f"cannot be read ({error!r}); rebuild the dataset")]
     return [
         Fault(file, "tags", f"{tag}: {said.get(tag, 0)} items, and the files hold {total[tag]}")
-        for tag in sorted({*said, *total})
+        for tag in sorted({*said, *total}, key=str)
         if said.get(tag, 0) != total[tag]
     ]

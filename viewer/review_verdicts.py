@@ -153,15 +153,26 @@ class VerdictFile:
                 f"{path}: cannot be written ({error.strerror}); choose another --out"
             ) from None
         try:
+            self._lock_file()
+            self.lines = read_verdicts(path)  # again: nobody else can write from here on
+        except ReviewError:
+            os.close(self._file)
+            raise
+        self._torn = not self.lines.complete and os.fstat(self._file).st_size > 0
+
+    def _lock_file(self) -> None:
+        try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._file)
             raise ReviewError(
-                f"{path}: another 'countenance review' is writing it; end that one or choose "
+                f"{self.path}: another 'countenance review' is writing it; end that one or choose "
                 "another --out"
             ) from None
-        self.lines = read_verdicts(path)  # again: nobody else can write from here on
-        self._torn = not self.lines.complete and os.fstat(self._file).st_size > 0
+        except OSError as error:  # some network file systems have no locks
+            raise ReviewError(
+                f"{self.path}: cannot be locked ({error.strerror}); choose another --out on a "
+                "local disk"
+            ) from None
 
     def append(self, verdict: Mapping[str, Any]) -> None:
         """Add one verdict; when this returns it is on the disk.

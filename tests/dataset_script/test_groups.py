@@ -5,9 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from countenance.dataset_script import groups as groups_module
 from countenance.dataset_script.groups import (
     SPLIT_TABLE,
     duplicate_groups,
@@ -100,6 +102,62 @@ def test_groups_are_the_components_whatever_the_order(texts, random):
     for middle in range(len(texts)):
         reached |= np.outer(reached[:, middle], reached[middle])
     assert (reached == (groups[:, None] == groups)).all()
+
+
+def components_of_all_pairs(texts):
+    """Every pair of every bucket compared, as the definition has it."""
+    forms = sorted({normalise(text) for text in texts})
+    pieces = [groups_module._shingles(form) for form in forms]
+    rule = read_table(SPLIT_TABLE, "split")["duplicates"]
+    sketches = MinHash.generator(
+        ([piece.encode() for piece in sorted(row)] for row in pieces),
+        num_perm=rule["permutations"],
+        seed=rule["seed"],
+        scheme="affine32",
+    )
+    bands = np.array([s.hashvalues for s in sketches]).reshape(len(forms), -1, 4)
+    component = list(range(len(forms)))
+    for one, other in itertools.combinations(range(len(forms)), 2):
+        near = similarity(forms[one], forms[other]) >= rule["threshold"]
+        if near and (bands[one] == bands[other]).all(axis=1).any():
+            old, new = component[other], component[one]
+            component = [new if number == old else number for number in component]
+    names = list(dict.fromkeys(component))
+    return [names.index(component[forms.index(normalise(text))]) for text in texts]
+
+
+NAMES = st.text("abcdefgh", min_size=1, max_size=7)
+TEMPLATES = st.sampled_from(
+    ("happy birthday dear {} i hope", "{} is a friend of {}", "we met {} on the way to {} and {}")
+)
+FILLED = st.tuples(TEMPLATES, NAMES, NAMES, NAMES).map(lambda row: row[0].format(*row[1:]))
+
+
+@pytest.mark.parametrize("many", [1, groups_module._MANY])  # all in numpy; sets for few
+@given(texts=st.lists(FILLED | st.lists(WORDS, max_size=9).map(" ".join), min_size=1, max_size=90))
+@settings(max_examples=20, deadline=None)
+def test_skipping_joined_pairs_changes_no_group(many, texts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(groups_module, "_MANY", many)
+        assert duplicate_groups(texts).tolist() == components_of_all_pairs(texts)
+
+
+def test_texts_of_one_template_are_not_compared_pair_by_pair(monkeypatch):
+    syllables = ("ka", "lo", "mi", "ne", "tu", "sa", "ro", "be", "di", "fu")
+    texts = [
+        f"happy birthday dear {''.join(name)} i hope you have a wonderful day"
+        for name in itertools.product(syllables, repeat=3)
+    ]
+    compared = []
+    whole = groups_module._NearForms.similar
+
+    def counted(self, pivot, others):
+        compared.append(len(others))
+        return whole(self, pivot, others)
+
+    monkeypatch.setattr(groups_module._NearForms, "similar", counted)
+    assert set(duplicate_groups(texts)) == {0}
+    assert sum(compared) < 10 * len(texts)  # of 499,500 pairs
 
 
 def test_the_published_threshold_is_the_one_that_is_used():

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from countenance.au_mapping import load_mapping
@@ -282,6 +283,31 @@ def test_vectors_of_another_length_are_named(dataset):
 
 
 @pytest.mark.parametrize(
+    "column_type",
+    [
+        pa.float64(),
+        pa.string(),
+        pa.list_(pa.string()),
+        pa.list_(pa.float64()),
+        pa.list_(pa.list_(pa.float32())),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("file", [TRAIN, CUES_TRAIN])
+def test_blendshapes_of_another_type_are_named(dataset, file, column_type):
+    table = pq.read_table(dataset / file)
+    place = table.schema.get_field_index("blendshapes")
+    column = pa.nulls(len(table), column_type)
+    pq.write_table(table.set_column(place, "blendshapes", column), dataset / file)
+    write_checksums(dataset)
+    assert any(
+        (fault.file, fault.field) == (file, "blendshapes")
+        and re.match(r"type .*, expected fixed_size_list", fault.message)
+        for fault in found(dataset)
+    )
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda table: table.drop_columns(["description"]), "description: column missing"),
@@ -394,12 +420,51 @@ def test_a_cue_worded_the_same_on_both_sides_is_named(dataset):
         (lambda d: shutil.rmtree(d), "no such folder"),
         (lambda d: (d / "README.md").unlink(), r"no dataset \(no README.md\)"),
         (lambda d: (d / "README.md").write_text("# Hello"), "its YAML cannot be read"),
-        (lambda d: (d / "README.md").write_text("---\na: 1\n---\n"), r"no list 'configs'"),
+        (
+            lambda d: (d / "README.md").write_text("---\na: 1\n---\n"),
+            r"\$: 'configs' is a required",
+        ),
+        (lambda d: (d / "README.md").write_text("---\n- a\n---\n"), "not of type 'object'"),
     ],
 )
 def test_what_is_no_dataset_is_refused(dataset, damage, message):
     damage(dataset)
     with pytest.raises(DatasetError, match=message):
+        verify_dataset(dataset)
+
+
+def set_info(change):
+    return lambda front: change(front["dataset_info"][0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda front: front.update(configs=["x"]), r"\$.configs\[0\]: 'x' is not of type"),
+        (lambda front: front.update(configs=[]), r"\$.configs: \[\] (should be non-empty|is too)"),
+        (
+            lambda front: front["configs"][0].update(data_files="data/*"),
+            r"\$.configs\[0\].data_files: 'data/\*' is not of type 'array'",
+        ),
+        (lambda front: front["configs"][1].pop("config_name"), "'config_name' is a required"),
+        (lambda front: front["configs"][0].pop("data_files"), "'data_files' is a required"),
+        (lambda front: front["configs"][0]["data_files"][0].pop("path"), "'path' is a required"),
+        (set_info(lambda info: info.update(splits=None)), "splits: None is not of type 'array'"),
+        (set_info(lambda info: info.pop("splits")), "'splits' is a required property"),
+        (set_info(lambda info: info["splits"][0].pop("num_examples")), "'num_examples' is a"),
+        (set_info(lambda info: info["splits"][0].update(num_examples="9")), "'9' is not of type"),
+        (lambda front: front.update(dataset_info="x"), r"\$.dataset_info: 'x' is not of type"),
+        (lambda front: front.update(dataset_info=None), r"\$.dataset_info: None is not of type"),
+    ],
+)
+def test_yaml_that_is_not_of_a_dataset_is_refused(dataset, change, message):
+    card = dataset / "README.md"
+    _, matter, text = card.read_text("utf-8").split("---\n", 2)
+    front = yaml.safe_load(matter)
+    change(front)
+    card.write_text("---\n".join(["", yaml.safe_dump(front), text]), "utf-8")
+    expected = rf"README.md: its YAML is not that of a dataset \(.*{message}.*; rebuild the dataset"
+    with pytest.raises(DatasetError, match=expected):
         verify_dataset(dataset)
 
 

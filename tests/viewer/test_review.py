@@ -1,7 +1,10 @@
 """The review behind its page: the sample, the verdict file, the counts."""
 
+import errno
+import fcntl
 import json
 import math
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -183,6 +186,18 @@ def test_one_review_at_a_time_writes_a_file(path):
             Review(ITEMS, path, SAMPLE)
         Review(ITEMS, path, SAMPLE, read_only=True).close()
     Review(ITEMS, path, SAMPLE).close()
+
+
+def test_a_file_that_cannot_be_locked_is_refused_and_closed(path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    opened = len(list(Path("/dev/fd").iterdir()))
+    message = r"cannot be locked \(No locks available\); choose another --out on a local disk"
+    with pytest.raises(ReviewError, match=message):
+        Review(ITEMS, path, SAMPLE)
+    assert len(list(Path("/dev/fd").iterdir())) == opened
 
 
 def test_a_verdict_that_comes_after_the_end_is_refused(path):

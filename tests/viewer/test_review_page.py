@@ -294,6 +294,73 @@ def test_what_could_not_be_saved_is_taken_back_and_told(review_records, path, se
     ]
 
 
+def pressed_in_vain(page, *keys, refusals=1):
+    """Press keys while the server cannot be reached."""
+    refused = []
+
+    def note(request):
+        refused.append(request)
+
+    page.on("requestfailed", note)
+    page.context.set_offline(True)
+    press(page, *keys)
+    while len(refused) < refusals:
+        page.wait_for_timeout(20)
+    page.wait_for_selector("#alert:not([hidden])")
+    page.remove_listener("requestfailed", note)
+    page.context.set_offline(False)
+
+
+def marked(page, *marks):
+    page.wait_for_function(
+        "marks => [...document.querySelectorAll('.mark')].every((mark, place) =>"
+        " mark.textContent === marks[place])",
+        arg=list(marks),
+    )
+
+
+def test_after_a_failed_save_the_same_key_saves(review_records, path, serve, open_page):
+    with serve(review_records, path) as server:
+        page, _ = open_page(server)
+        pressed_in_vain(page, "r", "2", refusals=2)
+        marked(page, "open", "open", "open")  # not rejected for the reason's sake
+        press(page, "t", "r")
+        saved(page, f"{TE} rejected, saved")
+        assert not page.is_visible("#alert")
+        pressed_in_vain(page, "2")
+        press(page, "t", "r")  # rejected already, but the last word on it was not saved
+        saved(page, f"{TE} rejected, saved")
+        assert not page.is_visible("#alert")
+        press(page, "2")
+        saved(page, f"{TE} rejected: ")
+    assert [line[1:4] for line in given(path)][:2] == [("t-e", "reject", "")] * 2
+    assert given(path)[2][3]
+
+
+def test_a_rejection_whose_taking_back_failed_keeps_its_note(
+    review_records, path, serve, open_page
+):
+    with serve(review_records, path) as server:
+        page, _ = open_page(server)
+        press(page, "r")
+        saved(page, f"{TE} rejected, saved")
+        press(page, "n")
+        page.keyboard.type("not joy")
+        with page.expect_response("**/verdicts"):
+            press(page, "Enter")
+        pressed_in_vain(page, "t", "a")
+        marked(page, "✗ rejected", "open", "open")
+        note = page.get_by_role("group", name=f"{TE}:").get_by_label("Note")
+        assert note.input_value() == "not joy"
+        press(page, "t", "a")
+        saved(page, f"{TE} accepted")
+    assert [line[2:] for line in given(path)] == [
+        ("reject", "", ""),
+        ("reject", "", "not joy"),
+        ("accept", "", ""),
+    ]
+
+
 def test_two_tabs_write_one_file(review_records, path, serve, open_page):
     with serve(review_records, path) as server:
         pages = [open_page(server)[0] for _ in range(2)]

@@ -13,8 +13,10 @@ let shown = 0; // counts calls of go, so that a late answer is not drawn over a 
 let saving = Promise.resolve(); // one POST after the other, in the order of the keys
 let pending = 0; // verdicts on their way
 const unsaved = new Set(); // "item/relation" of verdicts that were refused and not given again since
+const stored = {}; // by "item/relation": the verdict that the server confirmed last
 const cards = [];
 
+const keyOf = (id, relation) => `${id}/${relation}`;
 const verdictsOf = (index) => review.verdicts[review.ids[index]];
 const isDecided = (verdict) => verdict !== undefined && verdict.verdict !== "open";
 const openRelations = (index) =>
@@ -22,6 +24,9 @@ const openRelations = (index) =>
 
 async function start() {
   review = await ask("review");
+  for (const [id, verdicts] of Object.entries(review.verdicts)) {
+    for (const [relation, verdict] of Object.entries(verdicts)) stored[keyOf(id, relation)] = verdict;
+  }
   byId("count").textContent = review.ids.length;
   byId("jump").max = review.ids.length;
   review.relations.forEach(addCard);
@@ -133,10 +138,12 @@ function current() {
   return verdictsOf(position)[cards[chosen].relation.id] ?? { verdict: "open", reason: "", note: "" };
 }
 
+const isUnsaved = () => unsaved.has(keyOf(review.ids[position], cards[chosen].relation.id));
+
 // What a key gives counts on the page at once; it is taken back if the server could not save it.
 function save(place, relation, verdict, keepalive = false) {
   const id = review.ids[place];
-  const before = review.verdicts[id][relation];
+  const key = keyOf(id, relation);
   review.verdicts[id][relation] = verdict;
   refresh();
   const body = JSON.stringify({ id, relation, ...verdict });
@@ -144,13 +151,13 @@ function save(place, relation, verdict, keepalive = false) {
   pending += 1;
   saving = (keepalive ? post() : saving.then(post)).then(
     () => {
-      unsaved.delete(`${id}/${relation}`);
+      stored[key] = verdict;
+      unsaved.delete(key);
       if (unsaved.size === 0) complain("");
     },
     (error) => {
-      if (review.verdicts[id][relation] === verdict) review.verdicts[id][relation] = before;
-      refresh();
-      unsaved.add(`${id}/${relation}`);
+      unsaved.add(key);
+      if (review.verdicts[id][relation] === verdict) takeBack(place, relation);
       complain(`Not saved: ${NAMES[relation]} of item ${place + 1}: ${error.message}`);
     },
   ).then(() => {
@@ -158,6 +165,19 @@ function save(place, relation, verdict, keepalive = false) {
     // "Saved" and "done" are said of what is on the disk, so not while anything is on its way.
     if (pending === 0 && unsaved.size === 0) tell(place, relation, verdict);
   });
+}
+
+// Not to what stood there before: that may have been refused as well.
+function takeBack(place, relation) {
+  const id = review.ids[place];
+  const refused = review.verdicts[id][relation];
+  const kept = stored[keyOf(id, relation)];
+  review.verdicts[id][relation] = kept;
+  // The note was emptied with the rejection; one that is being written stays to be saved again.
+  if (place === position && refused.verdict !== "reject") {
+    cards.find((card) => card.relation.id === relation).note.value = kept?.note ?? "";
+  }
+  refresh();
 }
 
 function tell(place, relation, verdict) {
@@ -178,6 +198,8 @@ function judge(verdict) {
   } else if (now.verdict !== "reject") {
     save(position, relation.id, { verdict, reason: "", note: "" });
     bringIntoView();
+  } else if (isUnsaved()) {
+    save(position, relation.id, { verdict, reason: now.reason, note: cards[chosen].note.value.trim() });
   }
 }
 
@@ -275,7 +297,7 @@ function onKey(event) {
   const actions = {
     a: () => judge("accept"),
     r: () => judge("reject"),
-    u: () => isDecided(current()) && judge("open"),
+    u: () => (isDecided(current()) || isUnsaved()) && judge("open"),
     n: () => current().verdict === "reject" && cards[chosen].note.focus(),
     g: goToFirstOpen,
     s: openSummary,
