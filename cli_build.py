@@ -48,7 +48,11 @@ def build(
         draw_faces=draw_faces,
         seed=seed,
         quality={"review": _review(run, reviewer), "reference": _reference(run)},
-        cues=cue_items(run_mapping(run), **made) if cues else (),
+        cues=(
+            cue_items(run_mapping(run), seed=seed, combinations=DEFAULT_COMBINATIONS)
+            if cues
+            else ()
+        ),
         cues_made=made,
         show_progress=True,
     )
