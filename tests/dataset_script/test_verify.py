@@ -417,7 +417,7 @@ def test_hidden_files_are_not_part_of_a_dataset(dataset):
     ("change", "field", "message"),
     [
         (set_field("description", "a loud yawn"), "id", "the hash of its description"),
-        (set_field("description", ""), "description", "description_empty: no word in it"),
+        (set_field("description", ""), "description", "description_empty: nothing in it"),
         (set_field("cue", "AU12C+AU6C"), "cue", "'AU12C+AU6C', and its action units are"),
         (set_field("kind", "pair"), "kind", "'pair', expected 'single' for 1 units"),
         (set_field("form", "poem"), "form", "'poem', expected 'sentence' or 'prompt'"),
