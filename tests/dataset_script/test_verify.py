@@ -362,6 +362,15 @@ def test_changed_tag_counts_are_named(dataset):
     assert str(fault).startswith(f"stats.json: tags: {statistics['tags'][0]['tag']}: ")
 
 
+def test_tags_without_names_are_named(dataset):
+    path = dataset / "stats.json"
+    statistics = json.loads(path.read_text("utf-8"))
+    statistics["tags"][0]["tag"] = 7
+    path.write_text(json.dumps(statistics), "utf-8")
+    write_checksums(dataset)
+    assert any(str(fault).startswith("stats.json: tags: 7: ") for fault in found(dataset))
+
+
 def set_provenance(dataset, **values):
     path = dataset / "stats.json"
     statistics = json.loads(path.read_text("utf-8"))
