@@ -21,7 +21,8 @@ from ..errors import DatasetError
 from ..generation import emotion_names
 from ..progress import Progress
 from .checksums import check_checksums
-from .items import DEFAULT
+from .items import CUES, DEFAULT
+from .verify_cues import check_cues
 from .verify_files import (
     CARD,
     STATISTICS,
@@ -97,15 +98,10 @@ def _check_content(
     """Rows of all readable files, and splits of the configs whose files are all readable."""
     provenance = statistics.get("provenance")
     provenance = provenance if isinstance(provenance, dict) else {}
-    version, phrases = provenance.get("mapping_version"), provenance.get("phrase_table")
-    tasks = [
-        task
-        for file in files
-        for task in row_tasks(folder, file.name, file.config, version, phrases)
-    ]
+    faults, names = _table_names(provenance)
+    tasks = [task for file in files for task in row_tasks(folder, file.name, file.config, *names)]
     columns = {config: _columns(folder, config, files) for config in sorted(whole)}
     rows = sum(len(column.ids) for column in columns.values())
-    faults: list[Fault] = []
     deviation = None
     with _executor(rows, workers) as run:
         # Long and whole: begun first, so that the rows fill the other core.
@@ -114,6 +110,9 @@ def _check_content(
             for name, column in columns.items()
         }
         pending = [run.submit(check_rows, task) for task in tasks]
+        if CUES in whole:
+            names_of_cues = [file.name for file in files if file.config == CUES]
+            pending.append(run.submit(check_cues, folder, names_of_cues, provenance))
         with Progress("verify", len(pending), enabled=show_progress) as progress:
             for future in pending:
                 faults += future.result()
@@ -127,6 +126,17 @@ def _check_content(
         if statistics:
             faults += check_tag_statistics(columns[DEFAULT], statistics, STATISTICS)
     return faults, deviation, tuple(sorted(_versions(folder, files)))
+
+
+def _table_names(provenance: Mapping[str, Any]) -> tuple[list[Fault], list[str | None]]:
+    """Tables of action units and of phrases, None where none is named."""
+    said = {key: provenance.get(key) for key in ("mapping_version", "phrase_table")}
+    faults = [
+        Fault(STATISTICS, "provenance", f"{key} is {value!r}, expected the name of a table")
+        for key, value in said.items()
+        if not isinstance(value, str | None)
+    ]
+    return faults, [value if isinstance(value, str) else None for value in said.values()]
 
 
 def _versions(folder: Path, files: Sequence[DataFile]) -> set[str]:

@@ -27,6 +27,7 @@ from .phrases import LEVELS
 
 DEFAULT_COMBINATIONS = 5000
 KINDS = ("single", "pair", "triple")
+FORMS = ("sentence", "prompt")
 # What everyday words do not tell apart: raised brows, an open mouth.
 _SAID_ALIKE = (frozenset(("AU1", "AU2")), frozenset(("AU25", "AU26", "AU27")))
 

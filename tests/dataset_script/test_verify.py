@@ -362,6 +362,39 @@ def test_changed_tag_counts_are_named(dataset):
     assert str(fault).startswith(f"stats.json: tags: {statistics['tags'][0]['tag']}: ")
 
 
+def test_tags_without_names_are_named(dataset):
+    path = dataset / "stats.json"
+    statistics = json.loads(path.read_text("utf-8"))
+    statistics["tags"][0]["tag"] = 7
+    path.write_text(json.dumps(statistics), "utf-8")
+    write_checksums(dataset)
+    assert any(str(fault).startswith("stats.json: tags: 7: ") for fault in found(dataset))
+
+
+def set_provenance(dataset, **values):
+    path = dataset / "stats.json"
+    statistics = json.loads(path.read_text("utf-8"))
+    statistics["provenance"] |= values
+    path.write_text(json.dumps(statistics), "utf-8")
+    write_checksums(dataset)
+
+
+def test_a_table_without_a_name_is_named(dataset):
+    set_provenance(dataset, mapping_version=["v1"], phrase_table=2)
+    assert [str(fault) for fault in found(dataset)] == [
+        "stats.json: provenance: mapping_version is ['v1'], expected the name of a table",
+        "stats.json: provenance: phrase_table is 2, expected the name of a table",
+    ]
+
+
+def test_cues_that_are_not_of_the_packaged_table_are_named(dataset):
+    set_provenance(dataset, cues={"seed": 0, "combinations": 0})
+    assert found(dataset) == ()  # another table's
+    rewrite(dataset, CUES_TRAIN, lambda rows: rows[1].update(cues_version="cue_phrases-v1"))
+    messages = [str(fault) for fault in found(dataset)]
+    assert any("no cue of cue_phrases-v1 with the seed" in message for message in messages)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -395,7 +428,15 @@ def test_hidden_files_are_not_part_of_a_dataset(dataset):
         (set_field("description", "a loud yawn"), "id", "the hash of its description"),
         (set_field("description", ""), "description", "description_empty: nothing in it"),
         (set_field("cue", "AU12C+AU6C"), "cue", "'AU12C+AU6C', and its action units are"),
+        (set_field("kind", "pair"), "kind", "'pair', expected 'single' for 1 units"),
+        (set_field("form", "poem"), "form", "'poem', expected 'sentence' or 'prompt'"),
         (set_field("action_units", ["AU99"]), "action_units", "99"),
+        (set_field("action_units", []), "action_units", "0 units, expected 1 to 3"),
+        (
+            set_field("action_units", ["AU1C", "AU2C", "AU5C", "AU26C"]),
+            "action_units",
+            "4 units, expected 1 to 3",
+        ),
         (set_weight(lambda weight: weight / 2), "blendshapes", "expected"),
         (set_field("mapping_version", "extended"), "mapping_version", "says 'v1'"),
     ],
