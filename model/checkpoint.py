@@ -142,6 +142,8 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         ModelError: If ``output`` is a file or a folder that is neither empty nor a checkpoint of
             ours, or is one and ``overwrite`` is False, or if its place cannot be written to.
     """
+    if not output.name:
+        raise ModelError(f"{output}: cannot be replaced by a checkpoint; name a folder in it")
     try:
         if output.is_file():
             raise ModelError(

@@ -159,7 +159,13 @@ def _gather(path: Path, places: Sequence[tuple[Path, int]], width: int) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         shape = (len(places), width)
-        gathered = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        # Room first: a write to a mapped file on a full disk is a signal, no error.
+        with temporary.open("wb") as file:
+            header = np.lib.format.header_data_from_array_1_0(np.empty((0, width), np.float32))
+            np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
+            end = file.tell() + 4 * len(places) * width
+            os.posix_fallocate(file.fileno(), 0, end)
+        gathered = np.load(temporary, mmap_mode="r+", allow_pickle=False)
         for part, (targets, rows) in by_part.items():
             gathered[targets] = np.load(part, mmap_mode="r", allow_pickle=False)[rows]
         gathered.flush()

@@ -22,6 +22,10 @@ from .training_config import TrainingConfig
 from .validation import ValidationItems, validate
 
 
+class DivergedError(ModelError):
+    """The loss is no longer finite."""
+
+
 @dataclass
 class Fit:
     """Outcome of a run.
@@ -37,6 +41,7 @@ class Fit:
         history: Figures of every validation, with ``step`` and the mean training terms since the
             one before.
         samples_per_second: Items per second in the steps, validation left out.
+        seconds: Spent in steps and validations, those of earlier sessions included.
     """
 
     model: ExpressionModel
@@ -48,6 +53,20 @@ class Fit:
     validation: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     samples_per_second: float = 0.0
+    seconds: float = 0.0
+
+
+def batch_size(items: int, config: TrainingConfig, processes: int = 1) -> int:
+    """Items of a step over all processes together: a dataset below one batch is one batch.
+
+    Raises:
+        ModelError: There are fewer items than processes.
+    """
+    size = min(config.batch_size, items)
+    size -= size % processes
+    if not size:
+        raise ModelError(f"{items} train items are too few for {processes} processes")
+    return size
 
 
 def steps_per_epoch(items: int, config: TrainingConfig) -> int:
@@ -127,7 +146,13 @@ def fit(
                 run.add(take_step(wrapped, batch, loss, optimizer, schedule, config, accelerator))
                 progress.update(1)
                 if run.validation_is_due():
-                    progress.say(run.validate(held, loss))
+                    try:
+                        progress.say(run.validate(held, loss))
+                    except DivergedError:
+                        # Other settings are wanted now; the state would only stand in their way.
+                        if unfinished and accelerator.is_main_process:
+                            unfinished.remove()
+                        raise
                     if unfinished and accelerator.is_main_process:
                         unfinished.save(run.state(optimizer, schedule))
                 if run.is_over():
@@ -178,7 +203,7 @@ class _Run:
         self._best = math.inf
         self._kept: dict[str, Tensor] = {}
         self._seconds = 0.0
-        self._clock = time.monotonic()
+        self._began = self._clock = time.monotonic()
         outcome.model.train()
 
     def add(self, terms: dict[str, Tensor]) -> None:
@@ -203,6 +228,7 @@ class _Run:
             "waited": self._waited,
             "best": self._best,
             "seconds": self._seconds,
+            "all_seconds": outcome.seconds + time.monotonic() - self._began,
         }
         return state
 
@@ -216,7 +242,7 @@ class _Run:
         outcome.steps, outcome.kept_step = facts["steps"], facts["kept_step"]
         outcome.validation, outcome.history = facts["validation"], facts["history"]
         self._waited, self._best = facts["waited"], facts["best"]
-        self._seconds = facts["seconds"]
+        self._seconds, outcome.seconds = facts["seconds"], facts["all_seconds"]
 
     def validation_is_due(self) -> bool:
         return self.outcome.steps % self.every == 0 or self.outcome.steps == self.total
@@ -234,7 +260,7 @@ class _Run:
         model = self.accelerator.unwrap_model(outcome.model)
         figures = validate(model, held, loss, self.config.batch_size)
         if not math.isfinite(figures["loss"]):
-            raise ModelError(
+            raise DivergedError(
                 f"the validation loss is {figures['loss']} after {outcome.steps} steps; lower "
                 "learning_rate or set gradient_clip"
             )
@@ -265,5 +291,6 @@ class _Run:
         outcome.model = model.to("cpu").eval()
         outcome.epochs = outcome.steps / steps_per_epoch(outcome.train_items, self.config)
         seen = outcome.steps * min(self.config.batch_size, outcome.train_items)
+        outcome.seconds += time.monotonic() - self._began
         outcome.samples_per_second = seen / max(self._seconds, 1e-9)
         return outcome

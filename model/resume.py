@@ -80,7 +80,7 @@ class UnfinishedRun:
     """
 
     def __init__(self, config: TrainingConfig, data: str) -> None:
-        output = Path(config.output)
+        output = Path(config.output).absolute()
         self.path = output.with_name(f"{output.name}.unfinished")
         settings = {k: v for k, v in config.to_dict().items() if k not in _NO_INFLUENCE}
         self._identity = {

@@ -30,7 +30,7 @@ from .checkpoint import check_output, write_checkpoint
 from .configuration_countenance import ExpressionConfig
 from .data import ExpressionData, load_cues, load_expressions
 from .features import embed_texts
-from .fit import Fit, fit
+from .fit import Fit, batch_size, fit
 from .lexicon import load_lexicon
 from .losses import AlignmentLoss
 from .modeling_countenance import ExpressionModel
@@ -64,7 +64,7 @@ def train(config: TrainingConfig) -> dict[str, Any]:
     """
     if not config.dataset or not config.output:
         raise ModelError("training configuration: give dataset and output")
-    output = Path(config.output)
+    output = Path(config.output).absolute()
     check_output(output, overwrite=config.overwrite)
     accelerator = Accelerator(
         mixed_precision=config.mixed_precision,
@@ -107,7 +107,7 @@ def _train(config: TrainingConfig, accelerator: Accelerator) -> tuple[Fit, dict[
     metrics = _metrics(config, data, index, result, accelerator)
     metrics["seconds"] = {
         "encode_texts": round(encoded - started, 2),
-        "train": round(time.monotonic() - encoded, 2),
+        "train": round(result.seconds, 2),
     }
     return result, metrics
 
@@ -214,11 +214,18 @@ def _fit(
     held = ValidationItems(
         data.blendshapes[held_items], index.rows[held_items], features, config.kind_weights
     )
-    # The batch of a tiny dataset is the dataset.
-    size = min(config.batch_size, len(items))
-    loader = DataLoader(items, batch_size=size, collate_fn=lambda batch: batch, drop_last=True)
+    size = batch_size(len(items), config, accelerator.num_processes)
+    loader = DataLoader(
+        items,
+        batch_size=size,
+        collate_fn=lambda batch: batch,
+        drop_last=True,
+        # Its own: else every iterator draws from dropout's, and a resumed run differs.
+        generator=torch.Generator(),
+    )
     loss = AlignmentLoss(config.lambda_ae, config.lambda_emb, config.lambda_multi)
-    unfinished = UnfinishedRun(config, data_digest(data.blendshapes, index.rows, features))
+    trained_on = (data.blendshapes, index.rows, train_items, held_items, features)
+    unfinished = UnfinishedRun(config, data_digest(*trained_on))
     return fit(ExpressionModel(model_config), loader, held, loss, config, accelerator, unfinished)
 
 

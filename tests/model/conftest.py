@@ -157,6 +157,8 @@ def _write_dataset(folder: Path, splits: dict[str, list[dict]]) -> str:
     features["emotions"] = datasets.List(datasets.ClassLabel(names=EMOTIONS))
     features["action_units"] = datasets.List(datasets.Value("string"))
     features["blendshapes"] = datasets.List(datasets.Value("float32"))
+    if any("validation" in item for items in splits.values() for item in items):
+        features["validation"] = datasets.Value("bool")
     (folder / "data").mkdir(parents=True)
     for name, items in splits.items():
         columns = {column: [item[column] for item in items] for column in features}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ from countenance.errors import ModelError
 from countenance.model import TrainingConfig, train
 from countenance.model import fit as fit_module
 
-LONG = {"max_steps": 120, "evaluations": 30, "schedule": "cosine", "warmup": 0.1, "patience": 25}
+# A pass has 4 steps, and a state is saved after every third: in the middle of passes too.
+LONG = {"max_steps": 120, "evaluations": 40, "schedule": "cosine", "warmup": 0.1, "patience": 25}
 
 
 @pytest.fixture
 def long_settings(tiny_settings):
-    """A run of 120 steps with dropout, validated at every fourth."""
+    """A run of 120 steps with dropout, validated at every third."""
     return tiny_settings | LONG | {"model": tiny_settings["model"] | {"dropout": 0.1}}
 
 
@@ -40,7 +42,7 @@ def stop_at(monkeypatch, step):
     monkeypatch.setattr(fit_module._Run, "add", crash)
 
 
-@pytest.mark.parametrize("step", [4, 6, 9, 119])
+@pytest.mark.parametrize("step", [3, 5, 8, 13, 119])
 def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(
     step, long_settings, tmp_path, monkeypatch
 ):
@@ -50,7 +52,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(
         stop_at(patch, step)
         with pytest.raises(StoppedError):
             train(config)
-    assert (tmp_path / "model.unfinished").exists() == (step > 4)
+    assert (tmp_path / "model.unfinished").exists() == (step > 3)
     resumed = train(config)
     assert weights(tmp_path / "model") == weights(tmp_path / "whole")
     for name in ("history", "validation", "steps", "kept_step", "epochs"):
@@ -117,3 +119,25 @@ def test_a_damaged_state_is_told(long_settings, tmp_path):
 def weights(folder):
     """The bytes of a checkpoint's weights."""
     return (folder / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_diverged_leaves_no_state_in_the_way(long_settings, tmp_path):
+    wild = long_settings | {"learning_rate": 1e30}
+    with pytest.raises(ModelError, match="lower learning_rate"):
+        train(TrainingConfig(**wild, output=str(tmp_path / "model")))
+    assert not (tmp_path / "model.unfinished").exists()
+
+
+def test_other_marks_for_validation_are_other_data(
+    long_settings, make_items, write_dataset, tmp_path, monkeypatch
+):
+    settings = long_settings | {"dataset": str(tmp_path / "data")}
+    for marked in (range(4), range(4, 8)):
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
+        items = [item | {"validation": n in marked} for n, item in enumerate(make_items(40, 1))]
+        write_dataset(tmp_path / "data", {"train": items})
+        with monkeypatch.context() as patch:
+            stop_at(patch, 10)
+            expected = StoppedError if 0 in marked else ModelError
+            with pytest.raises(expected, match=None if 0 in marked else "of another dataset"):
+                train(TrainingConfig(**settings, output=str(tmp_path / "model")))

@@ -12,7 +12,7 @@ import torch
 from countenance.errors import DatasetError, ModelError
 from countenance.model import ExpressionModel, TrainingConfig, train
 from countenance.model import fit as fit_module
-from countenance.model.fit import count_steps, learning_rate_factor
+from countenance.model.fit import batch_size, count_steps, learning_rate_factor
 from countenance.model.train import main
 
 
@@ -253,3 +253,15 @@ def test_cues_are_trained_on_as_often_as_asked(make_items, write_dataset, tiny_s
         settings = tiny_settings | {"dataset": source, "cue_repeats": repeats}
         metrics = train(TrainingConfig(**settings, output=str(tmp_path / f"model{repeats}")))
         assert metrics["items"]["train"] == pytest.approx(expected, abs=2 * repeats)
+
+
+def test_a_batch_is_shared_evenly_and_never_larger_than_the_data():
+    config = TrainingConfig(batch_size=32)
+    assert [batch_size(n, config, 2) for n in (100, 32, 31, 2)] == [32, 32, 30, 2]
+    with pytest.raises(ModelError, match="1 train items are too few for 2 processes"):
+        batch_size(1, config, 2)
+
+
+def test_a_folder_without_a_name_is_no_place_for_a_checkpoint(tiny_settings):
+    with pytest.raises(ModelError, match="/: cannot be replaced by a checkpoint"):
+        train(TrainingConfig(**tiny_settings, output="/"))
