@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from countenance.generation.reserved_texts import text_hash
 from countenance.model import PACKAGED_CHECKPOINT, ExpressionModel, load_model
 
 if TYPE_CHECKING:
@@ -73,18 +74,19 @@ def open_contenders(
     contenders: dict[str, Express] = {"model": lambda lines: _numpy(model.express(list(lines)))}
     if not arguments.dataset:
         return contenders, None
-    from countenance.model.data import load_expressions
+    from countenance.model.data import load_cues, load_expressions
 
     train = load_expressions(arguments.dataset, "train", mapping_version="v1")
+    train = train.with_cues(load_cues(arguments.dataset, "train", mapping_version="v1"))
     if arguments.peers:
         contenders |= train_peers(train, model, rows=arguments.peer_rows, seed=arguments.seed)
     return contenders, {"dataset": str(arguments.dataset), "known_texts": count_known(texts, train)}
 
 
 def count_known(texts: Sequence[str], train: ExpressionData) -> int:
-    """How many of the texts a model trained on the data has met, letter case and ends aside."""
-    met = {text.strip(" .").casefold() for kind in train.texts.values() for text in kind}
-    return sum(text.strip(" .").casefold() in met for text in texts)
+    """How many of the texts a model trained on the data has met, by their letters alone."""
+    met = {text_hash(text) for kind in train.texts.values() for text in kind}
+    return sum(text_hash(text) in met for text in texts)
 
 
 def train_peers(

@@ -206,6 +206,14 @@ def load_single_cues(path: Path = SINGLE_CUES) -> tuple[SingleCue, ...]:
     )
 
 
+def all_texts() -> list[str]:
+    """Every text of both files that a model is ever given, each once."""
+    forms = [
+        texts for cue in load_single_cues() for texts in (*cue.texts.values(), *cue.sides.values())
+    ]
+    return list(dict.fromkeys([*load_prompts().texts(), *(t for f in forms for t in f.values())]))
+
+
 def assign_halves(ids: Mapping[str, Iterable[str]], seed: int) -> dict[str, str]:
     """Divide every category evenly, by seed.
 

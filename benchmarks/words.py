@@ -27,9 +27,19 @@ from countenance.benchmarks._contenders import (
     open_contenders,
     refuse_wrong_use,
 )
-from countenance.benchmarks._prompts import HALVES, HELD_OUT, OPEN, Prompt, PromptSet, load_prompts
+from countenance.benchmarks._prompts import (
+    HALVES,
+    HELD_OUT,
+    OPEN,
+    Prompt,
+    PromptSet,
+    all_texts,
+    load_prompts,
+)
 from countenance.benchmarks._shares import Share
 from countenance.errors import CountenanceError
+from countenance.generation.reserved_texts import RESERVED_TABLE, text_hash
+from countenance.generation.tables_reading import TABLES
 
 Outcome = tuple[Any, bool]
 
@@ -133,6 +143,16 @@ def _part_lines(title: str, shares: dict[str, Any]) -> Iterable[str]:
             yield f"    {attribute:<9}{name:<13}{Share.from_dict(row)}"
 
 
+def _reserve() -> None:
+    table = {
+        "version": RESERVED_TABLE,
+        "source": "The texts of benchmarks/words, hashed by python -m benchmarks.words --reserve.",
+        "sha256": sorted({text_hash(text) for text in all_texts()}),
+    }
+    path = TABLES / f"{RESERVED_TABLE}.json"
+    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -140,8 +160,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--half", choices=(*HALVES, "both"), default=OPEN, help=f"default: {OPEN}")
     parser.add_argument("--failures", action="store_true", help="list what failed, with values")
+    parser.add_argument(
+        "--reserve",
+        action="store_true",
+        help="only write the hashes of all texts to generation/tables/reserved_texts-v1.json",
+    )
     add_arguments(parser)
     arguments = parser.parse_args(argv)
+    if arguments.reserve:
+        _reserve()
+        return 0
     refuse_wrong_use(parser, arguments)
     if arguments.failures and arguments.half == "both":
         parser.error(

@@ -24,6 +24,7 @@ from .cue_table import CueTable, load_cue_table
 from .cue_writer import CueWriter, WordedCue
 from .phrase_reading import load_phrases
 from .phrases import LEVELS
+from .reserved_texts import reserved_hashes, text_hash
 
 DEFAULT_COMBINATIONS = 5000
 KINDS = ("single", "pair", "triple")
@@ -65,7 +66,8 @@ def cue_items(
     """Word every action unit of a mapping at every intensity and side, and sampled combinations.
 
     The same arguments give the same items in the same order. No two descriptions have the same
-    words, whatever their case and punctuation.
+    words, whatever their case and punctuation, and none those of a text that models are tested on
+    (``reserved_texts``).
 
     Args:
         mapping: Its units, sides and rules decide what there is to word.
@@ -77,7 +79,12 @@ def cue_items(
         TableError: The table has no row for a unit of the mapping, or no words for a cell.
     """
     table = table or load_cue_table()
-    return [as_item(worded, table) for worded in word_cues(mapping, seed, combinations, table)]
+    reserved = reserved_hashes()
+    return [
+        as_item(worded, table)
+        for worded in word_cues(mapping, seed, combinations, table)
+        if text_hash(worded.description) not in reserved
+    ]
 
 
 def word_cues(mapping: AUMapping, seed: int, combinations: int, table: CueTable) -> list[WordedCue]:

@@ -18,12 +18,15 @@ from countenance.benchmarks._prompts import (
     OPEN,
     PROMPTS,
     SINGLE_CUES,
+    all_texts,
     assign_halves,
     load_prompts,
     load_single_cues,
 )
 from countenance.benchmarks.words import passes
 from countenance.errors import TableError
+from countenance.generation.cues import cue_items
+from countenance.generation.reserved_texts import reserved_hashes, text_hash
 
 MAPPING = load_mapping("v1")
 SET = load_prompts()
@@ -176,6 +179,17 @@ def test_our_words_stand_in_no_table_that_writes_training_texts():
     strings = {text.strip(" .").casefold() for path in tables for text in _strings(path)}
     asked = [*SET.texts(), *(t for c in CUES for g in c.texts.values() for t in g.values())]
     assert [text for text in asked if text.strip(" .").casefold() in strings] == []
+
+
+def test_the_reserved_hashes_are_those_of_all_our_texts():
+    assert reserved_hashes() == {text_hash(text) for text in all_texts()}
+
+
+@pytest.mark.parametrize("mapping", ["v1", "extended"])
+def test_no_cue_that_a_model_is_trained_on_has_the_letters_of_one_of_our_texts(mapping):
+    asked = {text_hash(text) for text in all_texts()}
+    cues = cue_items(load_mapping(mapping))
+    assert not {text_hash(cue.description) for cue in cues} & asked
 
 
 def _strings(path):
