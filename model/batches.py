@@ -22,7 +22,7 @@ from .lexicon import SynonymLexicon
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SPLIT, _VARIANTS, _ORDER, _PERTURBATION = range(4)
+_SPLIT, _VARIANTS, _ORDER, _PERTURBATION, _TEXT_NOISE = range(5)
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ class TrainingItems(Dataset):
         perturbation: Largest perturbation of a blendshape; 0 switches it off.
         perturbation_density: Chance that a blendshape is perturbed.
         perturbed_target: Whether the perturbed face is also the target.
+        text_noise: Standard deviation of the noise that is added to every text feature.
     """
 
     def __init__(
@@ -150,7 +151,9 @@ class TrainingItems(Dataset):
         perturbation: float = 0.2,
         perturbation_density: float = 0.5,
         perturbed_target: bool = False,
+        text_noise: float = 0.0,
     ) -> None:
+        self._text_noise = text_noise
         self._blendshapes = blendshapes
         self._rows = rows
         self._features = features
@@ -203,9 +206,20 @@ class TrainingItems(Dataset):
             float32 tensors: ``blendshapes`` (n, size), what E_b sees; ``target`` (n, size);
             ``text_features`` (n, width).
         """
-        texts = self._texts[positions]
+        features = np.asarray(self._features[self._texts[positions]])
+        if self._text_noise > 0:
+            features = features + self._noise(positions, features.shape[1])
         return {
             "blendshapes": torch.from_numpy(self._inputs[positions]),
             "target": torch.from_numpy(self._targets[positions]),
-            "text_features": torch.from_numpy(np.asarray(self._features[texts])),
+            "text_features": torch.from_numpy(features),
         }
+
+    def _noise(self, positions: list[int], width: int) -> NDArray[np.float32]:
+        """Drawn for each place of the epoch by itself, so that processes may share a batch."""
+        rows = [
+            np.random.default_rng([self._seed, _TEXT_NOISE, self._epoch or 0, place])
+            for place in positions
+        ]
+        noise = [row.standard_normal(width, dtype=np.float32) for row in rows]
+        return np.stack(noise) * np.float32(self._text_noise)

@@ -210,6 +210,7 @@ def _fit(
         perturbation=config.perturbation,
         perturbation_density=config.perturbation_density,
         perturbed_target=config.perturbed_target,
+        text_noise=config.text_noise,
     )
     held = ValidationItems(
         data.blendshapes[held_items], index.rows[held_items], features, config.kind_weights

@@ -17,6 +17,7 @@ _PRESETS = Path(__file__).parent / "presets"
 _POSITIVE = ("expression_size", "learning_rate", "batch_size", "evaluations", "encode_batch_size")
 _NOT_NEGATIVE = (
     "cue_repeats",
+    "text_noise",
     "lambda_ae",
     "lambda_emb",
     "lambda_multi",
@@ -91,6 +92,8 @@ class TrainingConfig:
         perturbation_density: Chance that a blendshape is perturbed at all.
         perturbed_target: Learn to reproduce the perturbed face, as the authors' code does, instead
             of the clean one.
+        text_noise: Standard deviation of the noise that is added to every text feature in training
+            (the packaged encoder's features have a mean square of 1/384, 0.05 squared).
         mixed_precision: "no", "bf16" or "fp16", as accelerate takes it.
         encode_batch_size: Texts per forward pass of the text encoder.
         threads: CPU threads of a process; ``None`` leaves torch's choice. On a busy machine one
@@ -129,6 +132,7 @@ class TrainingConfig:
     perturbation: float = 0.2
     perturbation_density: float = 0.5
     perturbed_target: bool = False
+    text_noise: float = 0.0
     mixed_precision: str = "no"
     encode_batch_size: int = 64
     threads: int | None = None

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from countenance.model.batches import (
     TrainingItems,
@@ -148,3 +149,15 @@ def test_no_perturbation_means_none():
     batch = epoch(items, 0)
     assert np.array_equal(batch["blendshapes"], batch["target"])
     assert np.allclose(batch["target"][:, 1:], 0.4)
+
+
+def test_noise_on_texts_is_new_in_every_epoch_and_the_same_for_every_process():
+    features = np.zeros((4, 16), np.float32)
+    rows = np.zeros((4, 3, 1), np.int64)
+    items = TrainingItems(np.zeros((4, 51), np.float32), rows, features, seed=1, text_noise=0.1)
+    whole = items.__getitems__([0, 1, 2, 3])["text_features"]
+    halves = [items.__getitems__(part)["text_features"] for part in ([0, 1], [2, 3])]
+    assert torch.equal(whole, torch.cat(halves))
+    assert 0.05 < float(whole.std()) < 0.2
+    items.set_epoch(1)
+    assert not torch.equal(items.__getitems__([0, 1, 2, 3])["text_features"], whole)
