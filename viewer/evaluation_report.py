@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..errors import RenderError
 from ..model.checkpoint import write_text
-from ..model.evaluate import check_report_folder, measure_checkpoint, write_metrics
+from ..model.evaluate import begin_report, check_report_folder, measure_checkpoint, write_metrics
 from ..model.evaluation import Evaluation, Example
 from ..model.evaluation_data import KIND_NAMES
 from ..model.evaluation_markdown import METHOD_NAMES
@@ -52,14 +52,15 @@ def evaluate_with_report(
         What ``metrics.json`` holds.
 
     Raises:
-        ModelError: If the checkpoint or its text encoder cannot be used, or ``out`` is a file or
-            cannot be written.
+        ModelError: If the checkpoint or its text encoder cannot be used, or ``out`` is a file,
+            holds a checkpoint or somebody else's ``metrics.json``, or cannot be written.
         DatasetError: If the dataset cannot be used, or was built with another mapping.
         RenderError: If the report cannot be written.
     """
     folder = Path(out)
     check_report_folder(folder)
     evaluation = measure_checkpoint(checkpoint, dataset, settings or EvaluationSettings())
+    begin_report(folder)
     write_report(evaluation, folder)
     write_metrics(evaluation.metrics, folder)
     return evaluation.metrics

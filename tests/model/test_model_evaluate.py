@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -88,6 +89,49 @@ def test_the_report_goes_to_a_folder(tiny_checkpoint, tiny_dataset, tmp_path):
     with pytest.raises(ModelError, match="expected a folder to write the report to"):
         evaluate(tiny_checkpoint, tiny_dataset, file)
     assert file.read_text() == "keep me"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", "{}", r"holds a checkpoint \(config.json\)"),
+        ("model.safetensors", "", r"holds a checkpoint \(model.safetensors\)"),
+        ("metrics.json", '{"kept_step": 3}', "not written by an evaluation"),
+        ("metrics.json", "[", "not written by an evaluation"),
+    ],
+)
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=message + ".*; choose another --out"):
+        evaluate("no checkpoint", "no dataset", tmp_path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == [content]
+
+
+def test_a_checkpoint_is_never_its_own_report_folder(tiny_checkpoint, tiny_dataset):
+    files = [path for path in Path(tiny_checkpoint).iterdir() if path.is_file()]
+    before = [path.read_bytes() for path in files]
+    with pytest.raises(ModelError, match="holds a checkpoint"):
+        evaluate(tiny_checkpoint, tiny_dataset, tiny_checkpoint, **TINY)
+    assert [path.read_bytes() for path in files] == before
+    assert sorted(Path(tiny_checkpoint).glob("*.*")) == sorted(files)
+
+
+def test_an_older_report_is_gone_before_a_new_one_is_begun(
+    tiny_checkpoint, tiny_dataset, tmp_path, monkeypatch
+):
+    out = tmp_path / "report"
+    evaluate(tiny_checkpoint, tiny_dataset, out, **TINY)
+    (out / "report.html").write_text("of the older report")
+    (out / "notes.txt").write_text("keep me")
+
+    def stop(metrics):
+        assert not (out / "metrics.json").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate_module, "render_report", stop)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tiny_checkpoint, tiny_dataset, out, **TINY)
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
 def test_main_tells_an_error_in_one_line(tiny_dataset, tmp_path, capsys):
