@@ -143,8 +143,15 @@ def test_rows_are_drawn_by_seed_and_only_where_there_are_too_many():
         ({"samples": 0}, "samples is 0, expected 1 or more"),
         ({"path_steps": 2}, "path_steps is 2, expected 3 or more"),
         ({"seed": -1}, "seed is -1, expected 0 or more"),
+        ({"seed": 2**32}, "seed is 4294967296, expected 4294967295 or less"),
     ],
 )
 def test_settings_out_of_range_are_refused(change, message):
     with pytest.raises(ModelError, match=message):
         EvaluationSettings(**change)
+
+
+def test_the_largest_seed_is_one_that_the_map_takes():
+    from sklearn.utils import check_random_state
+
+    check_random_state(EvaluationSettings(seed=2**32 - 1).seed)
