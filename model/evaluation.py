@@ -292,24 +292,21 @@ def _action_units(
     draws = {"samples": settings.samples, "seed": settings.seed}
     limit = settings.action_unit_items
     rows = draw_rows(len(test.faces), limit, settings.seed)
-    wanted = [read_units(test.action_units[row]) for row in rows]
+    listed = [test.action_units[row] for row in rows]
+    parts = {"dataset_faces": (listed, test.faces[rows])}
+    parts["reconstruction"] = listed, ours.reconstruction[rows]
+    for kind, pairs in test.pairs.items():
+        chosen = draw_rows(len(pairs), limit, settings.seed)
+        units = pairs.take(chosen).action_units
+        if units is not None and any(units):
+            parts[KIND_NAMES[kind]] = units, ours.faces[kind][chosen]
     table: dict[str, Any] = {"tolerance": TOLERANCE}
-    sources = {"dataset_faces": test.faces, "reconstruction": ours.reconstruction}
-    work = len(rows) * 2 + sum(min(len(p), limit or len(p)) for p in test.pairs.values())
+    work = sum(len(faces) for _, faces in parts.values())
     with Progress("read action units", work) as progress:
-        for name, faces in sources.items():
-            table[name] = action_unit_scores(wanted, decoded_units(faces[rows], mapping), **draws)
-            progress.update(len(rows))
-        for kind, pairs in test.pairs.items():
-            chosen = draw_rows(len(pairs), limit, settings.seed)
-            listed = pairs.take(chosen).action_units
-            if listed is None or not any(listed):
-                continue
-            found = decoded_units(ours.faces[kind][chosen], mapping)
-            table[KIND_NAMES[kind]] = action_unit_scores(
-                [read_units(units) for units in listed], found, **draws
-            )
-            progress.update(len(chosen))
+        for name, (units, faces) in parts.items():
+            found = decoded_units(faces, mapping, progress.update)
+            wanted = [read_units(of_item) for of_item in units]
+            table[name] = action_unit_scores(wanted, found, **draws)
     return table
 
 

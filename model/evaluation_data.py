@@ -60,10 +60,6 @@ class Pairs:
             None if units is None else [units[row] for row in rows],
         )
 
-    def sample(self, limit: int | None, seed: int) -> Pairs:
-        """At most ``limit`` rows, drawn by ``seed``, in their own order."""
-        return self.take(draw_rows(len(self), limit, seed))
-
 
 @dataclass(frozen=True)
 class EvaluationSplit:

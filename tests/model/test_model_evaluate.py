@@ -14,6 +14,7 @@ from countenance.errors import DatasetError, ModelError
 from countenance.model import evaluate, load_model
 from countenance.model.data import load_expressions
 from countenance.model.evaluate import main
+from countenance.progress import Progress
 
 evaluate_module = sys.modules["countenance.model.evaluate"]
 
@@ -169,13 +170,13 @@ def test_a_full_disk_is_told_and_leaves_no_half_report(
     assert list(out.iterdir()) == []
 
 
-def with_cues(folder, items, count):
+def with_cues(folder, items, count, action_units=("AU12B",)):
     """Add the configuration `cues` to a dataset folder, as the published form declares it."""
     rows = [
         {
             "id": f"cue-{i}",
             "description": f"{item['description']} {i}",
-            "action_units": ["AU12B"],
+            "action_units": list(action_units),
             "blendshapes": item["blendshapes"],
             "form": "sentence",
             "kind": "single",
@@ -228,6 +229,33 @@ def test_cues_and_action_units_are_measured_where_the_dataset_has_them(
     assert metrics["action_units"]["description"]["items"] == TINY["action_unit_items"]
     assert "cues" not in metrics["baselines"]["tag_mean"]
     assert "cues" in metrics["baselines"]["nearest_neighbour"]
+
+
+def test_the_progress_of_reading_action_units_fills(
+    tiny_checkpoint, make_items, write_dataset, tmp_path, monkeypatch
+):
+    bars = []
+
+    class Counted(Progress):
+        def __init__(self, what, total):
+            super().__init__(what, total, enabled=False)
+            self.done = 0
+            bars.append(self)
+
+        def update(self, count=1, note=""):
+            self.done += count
+
+    monkeypatch.setattr("countenance.model.evaluation.Progress", Counted)
+    items = [item | {"action_units": ["AU12C"]} for item in make_items(6, 2)]
+    # No emotions, and cues that list no unit: parts that are not read must not be counted.
+    items = [item | {"emotions": []} for item in items]
+    # Another name than above: the cache of `datasets` keys a folder's configuration by it.
+    source = write_dataset(tmp_path / "idle", {"train": items, "test": items})
+    with_cues(tmp_path / "idle", make_items(12, 3), 5, action_units=[])
+    metrics = evaluate(tiny_checkpoint, source, tmp_path / "report", **TINY)
+    assert "cues" not in metrics["action_units"]
+    (bar,) = [bar for bar in bars if bar.what == "read action units"]
+    assert bar.done == bar.total == 4 * TINY["action_unit_items"]
 
 
 def test_every_method_is_compared_on_every_kind(tiny_checkpoint, tiny_dataset, tmp_path):
