@@ -107,7 +107,7 @@ def measure(
         "retrieval": _retrieval(test, ours, others, settings),
         "distribution": figures.distribution(ours, others),
         "latent_map": None if latent_map is None else latent_map.figures,
-        "paths": {name: path_figures(part, train.faces) for name, part in paths.items()},
+        "paths": {name: path_figures(part, train.all_faces) for name, part in paths.items()},
     }
     return Evaluation(metrics, latent_map, paths, _examples(test, ours, settings))
 
@@ -152,8 +152,10 @@ class _Figures:
     def _draws(self) -> dict[str, Any]:
         return {"samples": self.settings.samples, "seed": self.settings.seed}
 
-    def _report(self, predicted: NDArray, target: NDArray, items: NDArray) -> dict[str, Any]:
-        mean = self.train.faces.mean(axis=0)
+    def _report(
+        self, predicted: NDArray, target: NDArray, items: NDArray, kind: str = ""
+    ) -> dict[str, Any]:
+        mean = self.train.mean_face(kind)
         figures = error_report(predicted, mean, target, items=items, **self._draws())
         return {"items": len(np.unique(items)), **figures}
 
@@ -164,7 +166,8 @@ class _Figures:
     def by_kind(self, answers: dict[str, NDArray]) -> dict[str, Any]:
         table = {}
         for name, (predicted, target, items) in self._rows(answers).items():
-            table[name] = self._report(predicted, target, items)
+            # Cues are the one kind that a report calls by the dataset's own name.
+            table[name] = self._report(predicted, target, items, name)
         return table
 
     def _rows(self, answers: dict[str, NDArray]) -> dict[str, tuple[NDArray, NDArray, NDArray]]:
@@ -217,7 +220,7 @@ class _Figures:
         enough = min(len(faces), len(real)) > 1
         return {
             "frechet": frechet_distance(faces, real) if enough else None,
-            "outside_training_range": share_outside(faces, self.train.faces),
+            "outside_training_range": share_outside(faces, self.train.all_faces),
         }
 
 

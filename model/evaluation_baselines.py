@@ -31,9 +31,10 @@ _QUERIES_AT_ONCE = 1024
 
 
 def mean_vector(train: EvaluationSplit, test: EvaluationSplit) -> Predictions:
-    """The mean face of the train split, whatever the text."""
-    mean = train.faces.mean(axis=0)
-    return {kind: np.tile(mean, (len(pairs), 1)) for kind, pairs in test.pairs.items()}
+    """The mean face of the train split's items, or for cues of its cues, whatever the text."""
+    return {
+        kind: np.tile(train.mean_face(kind), (len(pairs), 1)) for kind, pairs in test.pairs.items()
+    }
 
 
 def tag_mean(train: EvaluationSplit, test: EvaluationSplit) -> Predictions:

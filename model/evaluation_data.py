@@ -77,6 +77,20 @@ class EvaluationSplit:
     mapping_version: str
     action_units: list[list[str]] | None = field(default=None, repr=False)
 
+    @property
+    def all_faces(self) -> NDArray[np.float32]:
+        """The faces of the items, and behind them those of the cues; a model trains on both."""
+        cues = self.pairs.get("cues")
+        return self.faces if cues is None else np.concatenate([self.faces, cues.faces])
+
+    def mean_face(self, kind: str) -> NDArray[np.float32]:
+        """The mean face (size,) behind texts of a kind: of the cues for "cues", else of the items.
+
+        Without cues, that of the items stands in for theirs.
+        """
+        cues = self.pairs.get("cues") if kind == "cues" else None
+        return (self.faces if cues is None else cues.faces).mean(axis=0)
+
 
 def draw_rows(count: int, limit: int | None, seed: int) -> NDArray[np.int64]:
     """Positions of at most ``limit`` of ``count`` rows, drawn by ``seed``, ascending."""

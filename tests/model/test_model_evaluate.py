@@ -231,6 +231,31 @@ def test_cues_and_action_units_are_measured_where_the_dataset_has_them(
     assert "cues" in metrics["baselines"]["nearest_neighbour"]
 
 
+def test_faces_of_the_train_cues_are_inside_the_training_range_and_have_their_own_mean(
+    tiny_checkpoint, make_items, write_dataset, tmp_path
+):
+    still = [item | {"blendshapes": [0.0] * 51} for item in make_items(8, 1)]
+    moved = [item | {"blendshapes": [0.0, 1.0] * 25 + [1.0]} for item in make_items(8, 2)]
+    lacking = write_dataset(tmp_path / "lacking", {"train": still, "test": moved})
+    having = write_dataset(tmp_path / "having", {"train": still, "test": moved})
+    with_cues(tmp_path / "having", moved, 4)
+    without, found = (
+        evaluate(tiny_checkpoint, source, tmp_path / f"report{number}", **TINY)
+        for number, source in enumerate((lacking, having))
+    )
+    before, after = (
+        [metrics["distribution"]["reconstruction"]["faces"]["outside_training_range"]]
+        + [part["range_violations"] for part in metrics["paths"].values()]
+        for metrics in (without, found)
+    )
+    assert all(first > second for first, second in zip(before, after, strict=True))
+    assert max(after) <= 25 / 51  # the cues raise 26 of the weights
+    assert found["text_to_expression"]["cues"]["baseline_mae"]["value"] == 0
+    assert found["baselines"]["mean_vector"]["cues"]["mae"]["value"] == 0
+    mean = found["text_to_expression"]["description"]["baseline_mae"]["value"]
+    assert mean == pytest.approx(26 / 51)
+
+
 def test_the_progress_of_reading_action_units_fills(
     tiny_checkpoint, make_items, write_dataset, tmp_path, monkeypatch
 ):

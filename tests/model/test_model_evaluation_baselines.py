@@ -35,6 +35,15 @@ def test_the_mean_vector_is_the_mean_of_train_whatever_the_text():
     assert np.allclose(answers["e"], train.faces.mean(axis=0))
 
 
+def test_the_mean_vector_of_cues_is_the_mean_of_the_train_cues():
+    train, test = split(10, 1, kinds=("t", "cues")), split(4, 2, kinds=("t", "cues"))
+    answers = baselines.mean_vector(train, test)
+    assert np.allclose(answers["cues"], train.pairs["cues"].faces.mean(axis=0))
+    assert np.allclose(answers["t"], train.faces.mean(axis=0))
+    del train.pairs["cues"]
+    assert np.allclose(baselines.mean_vector(train, test)["cues"], train.faces.mean(axis=0))
+
+
 def test_the_tag_mean_averages_the_means_of_an_items_tags():
     train, test = split(10, 1), split(4, 2)
     faces = train.pairs["e"].faces
