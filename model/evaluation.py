@@ -80,7 +80,7 @@ def measure(
     )
     ours = _Answers.of(model, test, settings.batch_size)
     figures = _Figures(train, test, settings)
-    others, rebuilt = _baselines(model, train, test, settings)
+    others, rebuilt, training = _baselines(model, train, test, settings)
     latents = {kind: ours.latents[kind] for kind in test.pairs}
     paths = latent_paths(
         model,
@@ -102,6 +102,7 @@ def measure(
         "reconstruction": figures.reconstruction(ours.reconstruction),
         "text_to_expression": figures.by_kind(ours.faces),
         "baselines": figures.compared(ours.faces, others),
+        "baseline_training": training,
         "reconstruction_baselines": figures.rebuilt(ours.reconstruction, rebuilt),
         "action_units": _action_units(model, test, ours, settings),
         "retrieval": _retrieval(test, ours, others, settings),
@@ -229,25 +230,28 @@ def _baselines(
     train: EvaluationSplit,
     test: EvaluationSplit,
     settings: EvaluationSettings,
-) -> tuple[dict[str, baselines.Predictions], dict[str, NDArray]]:
-    """Answers to texts by baseline, and reconstructions of the test faces by baseline."""
+) -> tuple[dict[str, baselines.Predictions], dict[str, NDArray], dict[str, Any]]:
+    """By baseline: answers to texts, reconstructions of the test faces, and how it was trained."""
     seed = settings.seed
+    training: dict[str, Any] = {}
     answers = {
         "mean_vector": baselines.mean_vector(train, test),
         "tag_mean": baselines.tag_mean(train, test),
         "nearest_neighbour": baselines.nearest_neighbour(train, test),
         "ridge": baselines.ridge(train, test, seed=seed),
-        "mlp": baselines.mlp(train, test, steps=settings.mlp_steps, seed=seed),
     }
+    answers["mlp"], training["mlp"] = baselines.mlp(
+        train, test, steps=settings.mlp_steps, seed=seed
+    )
     untrained = _Answers.of(_untrained(model, seed), test, settings.batch_size)
     answers["untrained_autoencoder"] = untrained.faces
     rebuilt = {"untrained_autoencoder": untrained.reconstruction}
     if settings.baselines == "all":
         name = "authors_architecture"
-        answers[name], rebuilt[name] = authors_network(
+        answers[name], rebuilt[name], training[name] = authors_network(
             train, test, steps=settings.authors_steps, seed=seed
         )
-    return answers, rebuilt
+    return answers, rebuilt, training
 
 
 def _untrained(model: ExpressionModel, seed: int) -> ExpressionModel:

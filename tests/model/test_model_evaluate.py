@@ -304,4 +304,5 @@ def test_every_method_is_compared_on_every_kind(tiny_checkpoint, tiny_dataset, t
         "text_to_expression",
         "expression_to_text",
     }
+    assert metrics["baseline_training"]["mlp"]["steps"] == TINY["mlp_steps"]
     assert metrics["settings"]["path_steps"] == metrics["paths"]["between_items"]["steps"] == 3
