@@ -18,7 +18,7 @@ from ..model.checkpoint import write_text
 from ..model.evaluate import begin_report, check_report_folder, measure_checkpoint, write_metrics
 from ..model.evaluation import Evaluation, Example
 from ..model.evaluation_data import KIND_NAMES
-from ..model.evaluation_markdown import METHOD_NAMES
+from ..model.evaluation_markdown import METHOD_NAMES, method_label
 from ..model.evaluation_settings import EvaluationSettings
 from .evaluation_figures import error_figure, map_figure, path_strips
 from .face import draw_face
@@ -112,7 +112,11 @@ def render_page(evaluation: Evaluation, figures: dict[str, bytes]) -> str:
             alts=alternative_texts(evaluation.metrics),
             examples=examples,
             kind_names=KIND_NAMES,
-            method_names=METHOD_NAMES,
+            method_names=METHOD_NAMES
+            | {
+                name: method_label(name, evaluation.metrics)
+                for name in evaluation.metrics["baselines"]
+            },
         )
     )
 
@@ -122,7 +126,7 @@ def alternative_texts(metrics: dict[str, Any]) -> dict[str, str]:
     errors = [
         f"{kind}: model {found['mae']['value']:.4f}, "
         + ", ".join(
-            f"{METHOD_NAMES[name]} {by_kind[kind]['mae']['value']:.4f}"
+            f"{method_label(name, metrics)} {by_kind[kind]['mae']['value']:.4f}"
             for name, by_kind in metrics["baselines"].items()
             if kind in by_kind
         )
