@@ -75,7 +75,12 @@ def measure_checkpoint(
     model = load_model(checkpoint, with_text_encoder=False)
     evaluation = measure(model, dataset, settings)
     evaluation.metrics.update(
-        {"checkpoint": str(checkpoint), "dataset": str(dataset), "settings": asdict(settings)}
+        {
+            "checkpoint": str(checkpoint),
+            "dataset": str(dataset),
+            "dataset_is_folder": Path(dataset).is_dir(),
+            "settings": asdict(settings),
+        }
     )
     return evaluation
 

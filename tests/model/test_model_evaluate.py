@@ -1,6 +1,7 @@
 """Evaluation: a report on the test split, against the mean face of the train split."""
 
 import json
+import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,11 +10,14 @@ import datasets
 import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from countenance.cli import app
 from countenance.errors import DatasetError, ModelError
 from countenance.model import evaluate, load_model
 from countenance.model.data import load_expressions
 from countenance.model.evaluate import main
+from countenance.model.evaluation_settings import EvaluationSettings
 from countenance.progress import Progress
 
 evaluate_module = sys.modules["countenance.model.evaluate"]
@@ -147,6 +151,33 @@ def test_a_report_folder_that_cannot_be_written_is_told_at_once(tmp_path):
     for out in (tmp_path / "file" / "report", tmp_path / "file" / "deeper" / "report"):
         with pytest.raises(ModelError, match=r"cannot write .*file.*; choose another --out"):
             evaluate(tmp_path / "no checkpoint", tmp_path / "no dataset", out)
+
+
+def test_card_writes_the_results_into_the_checkpoints_own_readme(
+    tiny_checkpoint, tiny_dataset, tmp_path, monkeypatch
+):
+    checkpoint = tmp_path / "checkpoint"
+    shutil.copytree(tiny_checkpoint, checkpoint)
+    monkeypatch.setattr(EvaluationSettings, "quick", lambda **given: EvaluationSettings(**TINY))
+    command = ["evaluate", str(checkpoint), tiny_dataset, "--out", str(tmp_path / "report")]
+    result = CliRunner().invoke(app, [*command, "--quick", "--card"])
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    card = (checkpoint / "README.md").read_text()
+    head = yaml.safe_load(card[4:].partition("\n---\n")[0])
+    first = head["model-index"][0]["results"][0]["metrics"][0]
+    assert first["name"] == "MAE from text (transcript)"
+    assert first["value"] == round(metrics["text_to_expression"]["transcript"]["mae"]["value"], 5)
+    assert "| untrained autoencoder |" in card
+    assert tiny_dataset not in card
+
+
+def test_card_without_a_local_checkpoint_is_told_before_the_measuring(tiny_dataset, tmp_path):
+    command = ["evaluate", "owner/name", tiny_dataset, "--out", str(tmp_path / "report"), "--card"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code != 0
+    assert "a card needs a local folder" in result.output + str(result.exception)
+    assert not (tmp_path / "report").exists()
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_report(
