@@ -33,6 +33,13 @@ def evaluate(
         int | None, typer.Option(min=1, help="For `all`: training steps of that architecture.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every draw.")] = 0,
+    card: Annotated[
+        bool,
+        typer.Option(
+            "--card",
+            help="Rewrite the README.md of the checkpoint, a local folder, with the results.",
+        ),
+    ] = False,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON object.")
     ] = False,
@@ -41,6 +48,7 @@ def evaluate(
 
     Example: `countenance evaluate checkpoints/dev datasets/dev --out reports/dev`
     """
+    from .cards import read_training_facts, write_model_card
     from .model.evaluation_settings import EvaluationSettings
     from .viewer.evaluation_report import evaluate_with_report
 
@@ -48,7 +56,11 @@ def evaluate(
     if authors_steps is not None:
         changes["authors_steps"] = authors_steps
     make = EvaluationSettings.quick if quick else EvaluationSettings
+    # Read first: better told of now than after the measuring.
+    training = read_training_facts(Path(checkpoint)) if card else None
     metrics = evaluate_with_report(checkpoint, dataset, out, make(**changes))
+    if training is not None:
+        write_model_card(Path(checkpoint), training, metrics)
     report = (out / "report.md").read_text(encoding="utf-8").rstrip()
     typer.echo(json.dumps(metrics, sort_keys=True) if json_output else report)
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from jinja2.exceptions import TemplateError, UndefinedError
 
 from ..errors import CardError
+from .model_index import dataset_name, model_index
 
 _MARKUP = re.compile(r"[\\`*\[\]|]")
 _ADDRESS = re.compile(r"(?<=[a-z])://", re.IGNORECASE)
@@ -38,35 +39,65 @@ def render_dataset_card(statistics: Mapping[str, Any]) -> str:
     return _render(DATASET_TEMPLATE, statistics)
 
 
-def render_model_card(metrics: Mapping[str, Any]) -> str:
+def render_model_card(
+    metrics: Mapping[str, Any], evaluation: Mapping[str, Any] | None = None
+) -> str:
     """The README of a model folder, YAML front matter included.
 
     Args:
         metrics: The checkpoint's ``metrics.json`` with ``training`` (its configuration) beside it.
+        evaluation: ``metrics.json`` of ``countenance evaluate``; the card then has the test
+            results, in a section and in the front matter (``model-index``).
 
     Raises:
         CardError: A figure that the card states is missing; the message names it.
     """
-    return _render(MODEL_TEMPLATE, metrics)
+    return _render(MODEL_TEMPLATE, {**metrics, "evaluation": evaluation})
 
 
-def write_model_card(checkpoint: Path, metrics: Mapping[str, Any]) -> None:
+def write_model_card(
+    checkpoint: Path, metrics: Mapping[str, Any], evaluation: Mapping[str, Any] | None = None
+) -> None:
     """Write a checkpoint folder's README; arguments and errors as ``render_model_card``.
 
     Raises:
         CardError: A figure is missing, or the folder cannot be written.
     """
-    card = render_model_card(metrics)
+    card = render_model_card(metrics, evaluation)
     try:
         (checkpoint / "README.md").write_text(card, encoding="utf-8")
     except OSError as error:
         raise CardError(f"{checkpoint}: cannot write the card ({error.strerror})") from error
 
 
+def read_training_facts(checkpoint: Path) -> dict[str, Any]:
+    """What ``render_model_card`` takes as ``metrics``, from the files of a checkpoint folder.
+
+    Raises:
+        CardError: ``metrics.json`` or ``training_config.json`` is missing or damaged.
+    """
+    facts = []
+    for name in ("metrics.json", "training_config.json"):
+        try:
+            facts.append(json.loads((checkpoint / name).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CardError(
+                f"{checkpoint / name}: cannot read it ({reason}); a card needs a local folder "
+                "written by countenance train"
+            ) from None
+    metrics, training = facts
+    return {**metrics, "training": training}
+
+
 def _render(template: str, facts: Mapping[str, Any]) -> str:
     try:
         return _environment().get_template(template).render(**facts)
     except UndefinedError as error:
+        raise CardError(
+            f"{template}: a fact is missing ({error}); rebuild what it describes"
+        ) from None
+    except KeyError as error:
         raise CardError(
             f"{template}: a fact is missing ({error}); rebuild what it describes"
         ) from None
@@ -91,6 +122,11 @@ def _environment() -> Environment:
         ("thousands", _thousands),
         ("counts", _counts),
         ("size_category", _size_category),
+        ("model_index", lambda evaluation: _yaml({"model-index": model_index(evaluation)})),
+        ("dataset_name", dataset_name),
+        ("interval", _interval),
+        # In a template, ["items"] of a dictionary without that key is its method.
+        ("item_count", lambda evaluation: _thousands(evaluation["items"])),
     ):
         environment.filters[name] = _of_defined(convert)
     return environment
@@ -118,6 +154,10 @@ def _counts(value: Mapping[str, int]) -> str:
     """Counts by reason in one cell: ``duplicate 1,204, too_short 81``; ``nothing`` without any."""
     listed = [f"{_cell(reason)} {count:,}" for reason, count in value.items()]
     return ", ".join(listed) or "nothing"
+
+
+def _interval(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}]"
 
 
 def _size_category(items: int) -> str:

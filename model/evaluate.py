@@ -9,6 +9,7 @@ the HTML report (``viewer/evaluation_report.py``). What each figure means: docs/
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -21,7 +22,17 @@ from .evaluation import Evaluation, measure
 from .evaluation_markdown import render_report
 from .evaluation_settings import BASELINE_SETS, EvaluationSettings
 
-__all__ = ["evaluate", "main", "measure_checkpoint", "write_metrics"]
+__all__ = ["begin_report", "evaluate", "main", "measure_checkpoint", "write_metrics"]
+
+_METRICS = "metrics.json"
+_REPORT_FILES = (
+    "report.md",
+    "report.html",
+    "errors.png",
+    "latent_map.png",
+    "path_between_items.png",
+    "path_between_draws.png",
+)
 
 
 def evaluate(
@@ -45,12 +56,14 @@ def evaluate(
 
     Raises:
         ModelError: If the checkpoint or its text encoder cannot be used, a setting is out of range,
-            or ``out`` is a file or cannot be written.
+            or ``out`` is a file, holds something else (see ``check_report_folder``) or cannot be
+            written.
         DatasetError: If the dataset cannot be used, or was built with another mapping.
     """
     settings = replace(settings or EvaluationSettings(), **changes)
     check_report_folder(Path(out))
     evaluation = measure_checkpoint(checkpoint, dataset, settings)
+    begin_report(Path(out))
     write_metrics(evaluation.metrics, Path(out))
     return evaluation.metrics
 
@@ -62,37 +75,82 @@ def measure_checkpoint(
     model = load_model(checkpoint, with_text_encoder=False)
     evaluation = measure(model, dataset, settings)
     evaluation.metrics.update(
-        {"checkpoint": str(checkpoint), "dataset": str(dataset), "settings": asdict(settings)}
+        {
+            "checkpoint": str(checkpoint),
+            "dataset": str(dataset),
+            "dataset_is_folder": Path(dataset).is_dir(),
+            "settings": asdict(settings),
+        }
     )
     return evaluation
 
 
+def begin_report(out: Path) -> None:
+    """Make the report folder and take an older report out of it, its ``metrics.json`` first.
+
+    Raises:
+        ModelError: If the folder holds something else, or cannot be written.
+    """
+    try:
+        _check_occupied(out)
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / _METRICS).exists():
+            for name in (_METRICS, *_REPORT_FILES):
+                (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+
+
 def write_metrics(metrics: dict[str, Any], out: Path) -> None:
-    """Write ``report.md`` and, last, ``metrics.json``.
+    """Write ``report.md`` and, last, ``metrics.json`` into a folder from ``begin_report``.
 
     Raises:
         ModelError: If the folder cannot be written.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
         write_text(out / "report.md", render_report(metrics))
-        write_json(out / "metrics.json", metrics)
+        write_json(out / _METRICS, metrics)
     except OSError as error:
         raise cannot_write(out, error) from error
 
 
 def check_report_folder(out: Path) -> None:
-    """Refuse early what would fail after the measuring.
+    """Refuse early what would fail after the measuring, or overwrite what is no report.
 
     Raises:
-        ModelError: If ``out`` is a file, or its place cannot be written to.
+        ModelError: If ``out`` is a file, a folder with a checkpoint or with a ``metrics.json`` that
+            no evaluation wrote, or its place cannot be written to.
     """
     try:
         if out.is_file():
             raise ModelError(f"{out}: expected a folder to write the report to, found a file")
+        _check_occupied(out)
         probe_folder(out if out.is_dir() else out.parent)
     except OSError as error:
         raise cannot_write(out, error) from error
+
+
+def _check_occupied(out: Path) -> None:
+    for pattern in ("config.json", "*.safetensors"):
+        for found in sorted(out.glob(pattern)):
+            raise ModelError(
+                f"{out}: holds a checkpoint ({found.name}), which a report would overwrite in "
+                "part; choose another --out"
+            )
+    metrics = out / _METRICS
+    if metrics.exists() and not _is_of_an_evaluation(metrics):
+        raise ModelError(
+            f"{metrics}: not written by an evaluation (no text_to_expression), so it is left "
+            "alone; choose another --out"
+        )
+
+
+def _is_of_an_evaluation(metrics: Path) -> bool:
+    try:
+        content = json.loads(metrics.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(content, dict) and "text_to_expression" in content
 
 
 def main(argv: Sequence[str] | None = None) -> int:

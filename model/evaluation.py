@@ -80,7 +80,7 @@ def measure(
     )
     ours = _Answers.of(model, test, settings.batch_size)
     figures = _Figures(train, test, settings)
-    others, rebuilt = _baselines(model, train, test, settings)
+    others, rebuilt, training = _baselines(model, train, test, settings)
     latents = {kind: ours.latents[kind] for kind in test.pairs}
     paths = latent_paths(
         model,
@@ -102,12 +102,13 @@ def measure(
         "reconstruction": figures.reconstruction(ours.reconstruction),
         "text_to_expression": figures.by_kind(ours.faces),
         "baselines": figures.compared(ours.faces, others),
+        "baseline_training": training,
         "reconstruction_baselines": figures.rebuilt(ours.reconstruction, rebuilt),
         "action_units": _action_units(model, test, ours, settings),
         "retrieval": _retrieval(test, ours, others, settings),
         "distribution": figures.distribution(ours, others),
         "latent_map": None if latent_map is None else latent_map.figures,
-        "paths": {name: path_figures(part, train.faces) for name, part in paths.items()},
+        "paths": {name: path_figures(part, train.all_faces) for name, part in paths.items()},
     }
     return Evaluation(metrics, latent_map, paths, _examples(test, ours, settings))
 
@@ -152,8 +153,10 @@ class _Figures:
     def _draws(self) -> dict[str, Any]:
         return {"samples": self.settings.samples, "seed": self.settings.seed}
 
-    def _report(self, predicted: NDArray, target: NDArray, items: NDArray) -> dict[str, Any]:
-        mean = self.train.faces.mean(axis=0)
+    def _report(
+        self, predicted: NDArray, target: NDArray, items: NDArray, kind: str = ""
+    ) -> dict[str, Any]:
+        mean = self.train.mean_face(kind)
         figures = error_report(predicted, mean, target, items=items, **self._draws())
         return {"items": len(np.unique(items)), **figures}
 
@@ -164,7 +167,8 @@ class _Figures:
     def by_kind(self, answers: dict[str, NDArray]) -> dict[str, Any]:
         table = {}
         for name, (predicted, target, items) in self._rows(answers).items():
-            table[name] = self._report(predicted, target, items)
+            # Cues are the one kind that a report calls by the dataset's own name.
+            table[name] = self._report(predicted, target, items, name)
         return table
 
     def _rows(self, answers: dict[str, NDArray]) -> dict[str, tuple[NDArray, NDArray, NDArray]]:
@@ -217,7 +221,7 @@ class _Figures:
         enough = min(len(faces), len(real)) > 1
         return {
             "frechet": frechet_distance(faces, real) if enough else None,
-            "outside_training_range": share_outside(faces, self.train.faces),
+            "outside_training_range": share_outside(faces, self.train.all_faces),
         }
 
 
@@ -226,25 +230,28 @@ def _baselines(
     train: EvaluationSplit,
     test: EvaluationSplit,
     settings: EvaluationSettings,
-) -> tuple[dict[str, baselines.Predictions], dict[str, NDArray]]:
-    """Answers to texts by baseline, and reconstructions of the test faces by baseline."""
+) -> tuple[dict[str, baselines.Predictions], dict[str, NDArray], dict[str, Any]]:
+    """By baseline: answers to texts, reconstructions of the test faces, and how it was trained."""
     seed = settings.seed
+    training: dict[str, Any] = {}
     answers = {
         "mean_vector": baselines.mean_vector(train, test),
         "tag_mean": baselines.tag_mean(train, test),
         "nearest_neighbour": baselines.nearest_neighbour(train, test),
         "ridge": baselines.ridge(train, test, seed=seed),
-        "mlp": baselines.mlp(train, test, steps=settings.mlp_steps, seed=seed),
     }
+    answers["mlp"], training["mlp"] = baselines.mlp(
+        train, test, steps=settings.mlp_steps, seed=seed
+    )
     untrained = _Answers.of(_untrained(model, seed), test, settings.batch_size)
     answers["untrained_autoencoder"] = untrained.faces
     rebuilt = {"untrained_autoencoder": untrained.reconstruction}
     if settings.baselines == "all":
         name = "authors_architecture"
-        answers[name], rebuilt[name] = authors_network(
+        answers[name], rebuilt[name], training[name] = authors_network(
             train, test, steps=settings.authors_steps, seed=seed
         )
-    return answers, rebuilt
+    return answers, rebuilt, training
 
 
 def _untrained(model: ExpressionModel, seed: int) -> ExpressionModel:
@@ -292,24 +299,21 @@ def _action_units(
     draws = {"samples": settings.samples, "seed": settings.seed}
     limit = settings.action_unit_items
     rows = draw_rows(len(test.faces), limit, settings.seed)
-    wanted = [read_units(test.action_units[row]) for row in rows]
+    listed = [test.action_units[row] for row in rows]
+    parts = {"dataset_faces": (listed, test.faces[rows])}
+    parts["reconstruction"] = listed, ours.reconstruction[rows]
+    for kind, pairs in test.pairs.items():
+        chosen = draw_rows(len(pairs), limit, settings.seed)
+        units = pairs.take(chosen).action_units
+        if units is not None and any(units):
+            parts[KIND_NAMES[kind]] = units, ours.faces[kind][chosen]
     table: dict[str, Any] = {"tolerance": TOLERANCE}
-    sources = {"dataset_faces": test.faces, "reconstruction": ours.reconstruction}
-    work = len(rows) * 2 + sum(min(len(p), limit or len(p)) for p in test.pairs.values())
+    work = sum(len(faces) for _, faces in parts.values())
     with Progress("read action units", work) as progress:
-        for name, faces in sources.items():
-            table[name] = action_unit_scores(wanted, decoded_units(faces[rows], mapping), **draws)
-            progress.update(len(rows))
-        for kind, pairs in test.pairs.items():
-            chosen = draw_rows(len(pairs), limit, settings.seed)
-            listed = pairs.take(chosen).action_units
-            if listed is None or not any(listed):
-                continue
-            found = decoded_units(ours.faces[kind][chosen], mapping)
-            table[KIND_NAMES[kind]] = action_unit_scores(
-                [read_units(units) for units in listed], found, **draws
-            )
-            progress.update(len(chosen))
+        for name, (units, faces) in parts.items():
+            found = decoded_units(faces, mapping, progress.update)
+            wanted = [read_units(of_item) for of_item in units]
+            table[name] = action_unit_scores(wanted, found, **draws)
     return table
 
 

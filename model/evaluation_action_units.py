@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +37,15 @@ def read_units(action_units: Sequence[str | ActionUnit]) -> Units:
     return found
 
 
-def decoded_units(faces: NDArray[np.float32], mapping: AUMapping) -> list[Units]:
-    """Units that explain each face, (n, 51), through the inverse mapping."""
-    return [read_units(mapping.to_action_units(face, tolerance=TOLERANCE)) for face in faces]
+def decoded_units(
+    faces: NDArray[np.float32], mapping: AUMapping, done: Callable[[], None] = lambda: None
+) -> list[Units]:
+    """Units that explain each face, (n, 51), through the inverse mapping; ``done`` after each."""
+    found = []
+    for face in faces:
+        found.append(read_units(mapping.to_action_units(face, tolerance=TOLERANCE)))
+        done()
+    return found
 
 
 def action_unit_scores(

@@ -9,11 +9,13 @@ Unknown and chosen here: the activation (ReLU), the place of the norms (after, P
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .evaluation_baselines import Predictions, all_pairs, fit_network, predict
+from .evaluation_baselines import Predictions, fit_network, predict
 from .evaluation_data import EvaluationSplit
 
 AUTHORS_LEARNING_RATE = 1e-4
@@ -93,7 +95,7 @@ def authors_network(
     seed: int = 0,
     width: int = 512,
     layers: int = 8,
-) -> tuple[Predictions, np.ndarray]:
+) -> tuple[Predictions, np.ndarray, dict[str, Any]]:
     """Train their network shortly.
 
     Args:
@@ -105,30 +107,30 @@ def authors_network(
         layers: See ``AuthorsNetwork``.
 
     Returns:
-        Its answers to the test split's texts, and its reconstruction of the test split's faces,
-        both cut to [0, 1].
+        Its answers to the test split's texts, its reconstruction of the test split's faces, both
+        cut to [0, 1], and how it was trained (``Fitted.figures``).
     """
-    features, faces = all_pairs(train)
+    text_width = next(iter(train.pairs.values())).features.shape[1]
 
     def build() -> nn.Module:
-        return AuthorsNetwork(faces.shape[1], features.shape[1], width=width, layers=layers)
+        return AuthorsNetwork(train.faces.shape[1], text_width, width=width, layers=layers)
 
     def loss(network: nn.Module, text: Tensor, face: Tensor) -> Tensor:
         assert isinstance(network, AuthorsNetwork)
         return authors_loss(network, text, face)
 
-    network = fit_network(
+    fitted = fit_network(
         build,
         loss,
-        features,
-        faces,
+        train,
         steps=steps,
         learning_rate=AUTHORS_LEARNING_RATE,
         seed=seed,
         what="fit the authors' architecture",
     )
+    network = fitted.network
     assert isinstance(network, AuthorsNetwork)
     with torch.no_grad():
         parts = torch.from_numpy(test.faces).split(1024)
         again = torch.cat([network.decode(network.encode(part)) for part in parts])
-    return predict(network, test), again.clamp(0.0, 1.0).numpy()
+    return predict(network, test), again.clamp(0.0, 1.0).numpy(), fitted.figures()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class Pairs:
         items: int64 (rows,), the item of each row in its configuration's split.
         tags: Emotion tags of each row's item; empty for cues.
         action_units: Action units of each row's item as the dataset lists them, or ``None``.
+        in_validation: bool (rows,), whether the dataset marks the item for validation, or ``None``.
     """
 
     texts: list[str]
@@ -44,6 +45,7 @@ class Pairs:
     items: NDArray[np.int64]
     tags: list[list[str]]
     action_units: list[list[str]] | None = None
+    in_validation: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -58,11 +60,8 @@ class Pairs:
             self.items[rows],
             [self.tags[row] for row in rows],
             None if units is None else [units[row] for row in rows],
+            None if self.in_validation is None else self.in_validation[rows],
         )
-
-    def sample(self, limit: int | None, seed: int) -> Pairs:
-        """At most ``limit`` rows, drawn by ``seed``, in their own order."""
-        return self.take(draw_rows(len(self), limit, seed))
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,20 @@ class EvaluationSplit:
     pairs: dict[str, Pairs]
     mapping_version: str
     action_units: list[list[str]] | None = field(default=None, repr=False)
+
+    @property
+    def all_faces(self) -> NDArray[np.float32]:
+        """The faces of the items, and behind them those of the cues; a model trains on both."""
+        cues = self.pairs.get("cues")
+        return self.faces if cues is None else np.concatenate([self.faces, cues.faces])
+
+    def mean_face(self, kind: str) -> NDArray[np.float32]:
+        """The mean face (size,) behind texts of a kind: of the cues for "cues", else of the items.
+
+        Without cues, that of the items stands in for theirs.
+        """
+        cues = self.pairs.get("cues") if kind == "cues" else None
+        return (self.faces if cues is None else cues.faces).mean(axis=0)
 
 
 def draw_rows(count: int, limit: int | None, seed: int) -> NDArray[np.int64]:
@@ -161,15 +174,15 @@ def _quadruple_pairs(
                 items,
                 [tags[item] for item in items],
                 _chosen(units, items),
+                None if data.in_validation is None else data.in_validation[items],
             )
     return pairs
 
 
 def _taken(data: ExpressionData, rows: NDArray[np.int64]) -> ExpressionData:
     texts = {kind: [column[row] for row in rows] for kind, column in data.texts.items()}
-    return ExpressionData(
-        data.source, data.split, texts, data.blendshapes[rows], data.mapping_version
-    )
+    marks = None if data.in_validation is None else data.in_validation[rows]
+    return replace(data, texts=texts, blendshapes=data.blendshapes[rows], in_validation=marks)
 
 
 def _chosen(units: list[list[str]] | None, rows: Iterable[int]) -> list[list[str]] | None:

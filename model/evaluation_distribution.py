@@ -45,7 +45,7 @@ def share_outside(faces: NDArray[np.float32], train: NDArray[np.float32]) -> flo
 
     Args:
         faces: (n, size) decoded.
-        train: (m, size), the faces of the train split.
+        train: (m, size), the faces of the train split, its cues' among them.
 
     Returns:
         In [0, 1]; a difference of rounding (1e-6) does not count.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .data import KINDS
 from .evaluation_retrieval import unit_rows
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ def map_latents(
         ``map`` each ``silhouette_by_kind`` with a mean per kind, ``silhouette_by_tag`` (also per
         kind of text), in [-1, 1], and ``centrality`` per kind: its mean distance from the centre of
         all kinds over the mean of the kinds; below 1 is nearer the centre than the others
-        (``latent`` also has ``centrality_with_length``, of the latents unscaled). ``None`` for
-        fewer than 6 texts, or where all lie at one point.
+        (``latent`` also has ``centrality_with_length``, of the latents unscaled). Silhouettes by
+        kind and centralities are of t, e and d alone: cues are on the map, but they are
+        descriptions too, and would count as a rival cluster of d. ``None`` for fewer than 6
+        texts, or where all lie at one point.
     """
     from sklearn.manifold import TSNE, trustworthiness
 
@@ -70,6 +73,8 @@ def map_latents(
     flat = layout.fit_transform(points).astype(np.float32)
     neighbours = min(NEIGHBOURS, (len(points) - 1) // 2)
     kind_array, tag_array = np.array(kinds), np.array(tags)
+    judged = np.isin(kind_array, KINDS)
+    judged_kinds = kind_array[judged]
     figures: dict[str, Any] = {
         "texts": {kind: int((kind_array == kind).sum()) for kind in dict.fromkeys(kinds)},
         "perplexity": perplexity,
@@ -78,12 +83,12 @@ def map_latents(
     }
     for name, where in (("latent", points), ("map", flat.astype(np.float64))):
         figures[name] = {
-            "silhouette_by_kind": silhouettes(where, kind_array, kind_array),
+            "silhouette_by_kind": silhouettes(where[judged], judged_kinds, judged_kinds),
             "silhouette_by_tag": silhouettes(where, tag_array, kind_array),
-            "centrality": centrality(where, kind_array),
+            "centrality": centrality(where[judged], judged_kinds),
         }
     # The loss aligns angles alone, but the decoder also sees how long a latent is.
-    with_length = centrality(latents.astype(np.float64), kind_array)
+    with_length = centrality(latents[judged].astype(np.float64), judged_kinds)
     figures["latent"]["centrality_with_length"] = with_length
     figures["paper_picture"] = paper_picture(figures)
     return LatentMap(flat, list(kinds), list(tags), figures)
@@ -139,6 +144,8 @@ def centrality(points: NDArray[np.float64], kinds: NDArray[np.str_]) -> dict[str
     The centre is the mean of the kinds' means, so that a kind with many texts does not draw it.
     """
     names = list(dict.fromkeys(kinds.tolist()))
+    if not names:
+        return {}
     centre = np.mean([points[kinds == name].mean(axis=0) for name in names], axis=0)
     away = {
         name: float(np.linalg.norm(points[kinds == name] - centre, axis=1).mean()) for name in names

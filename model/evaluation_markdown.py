@@ -17,6 +17,14 @@ METHOD_NAMES = {
 """How reports call the methods of ``metrics.json``."""
 
 
+def method_label(name: str, metrics: dict[str, Any]) -> str:
+    """How a report calls a method; of the authors' network also how short its training was."""
+    if name != "authors_architecture":
+        return METHOD_NAMES[name]
+    training = metrics["baseline_training"][name]
+    return f"{METHOD_NAMES[name]} ({training['steps']} steps, loss {training['final_loss']:.3f})"
+
+
 def render_report(metrics: dict[str, Any]) -> str:
     """Write the metrics as Markdown; texts of the dataset do not occur in it."""
     parts = [_head(metrics), _errors(metrics), _baselines(metrics), _others(metrics)]
@@ -56,7 +64,10 @@ def _baselines(metrics: dict[str, Any]) -> str:
     rows: list[list[Any]] = [["**model**", *ours]]
     for name, by_kind in metrics["baselines"].items():
         rows.append(
-            [METHOD_NAMES[name], *(interval(by_kind.get(kind, {}).get("mae")) for kind in kinds)]
+            [
+                method_label(name, metrics),
+                *(interval(by_kind.get(kind, {}).get("mae")) for kind in kinds),
+            ]
         )
     said = f"MAE from text, baselines taught on {metrics['train_items']} train items:"
     return f"## Baselines\n\n{said}\n\n" + _table(("method", *kinds), rows)

@@ -64,7 +64,7 @@ def path_figures(paths: NDArray[np.float32], train: NDArray[np.float32]) -> dict
 
     Args:
         paths: float32 (paths, steps, size).
-        train: float32 (n, size), the faces of the train split.
+        train: float32 (n, size), the faces of the train split, its cues' among them.
 
     Returns:
         ``paths`` and ``steps``; ``step_size_ratio``, the largest step of a path over its mean step

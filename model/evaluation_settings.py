@@ -8,6 +8,8 @@ from typing import Any
 from ..errors import ModelError
 
 BASELINE_SETS = ("quick", "all")
+LARGEST_SEED = 2**32 - 1
+"""What scikit-learn takes."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class EvaluationSettings:
     of the items, or is slow for each, uses a part drawn by ``seed``; a limit of ``None`` takes all.
 
     Attributes:
-        seed: Seed of every draw.
+        seed: Seed of every draw, below 2**32.
         samples: Bootstrap resamples of the intervals.
         batch_size: Rows per forward pass.
         baselines: "quick", or "all" for the authors' architecture too.
@@ -58,6 +60,8 @@ class EvaluationSettings:
         for name, value in asdict(self).items():
             if isinstance(value, int) and value < least.get(name, 1):
                 raise ModelError(f"{name} is {value}, expected {least.get(name, 1)} or more")
+        if self.seed > LARGEST_SEED:
+            raise ModelError(f"seed is {self.seed}, expected {LARGEST_SEED} or less")
 
     @classmethod
     def quick(cls, **changes: Any) -> EvaluationSettings:  # noqa: ANN401

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..model.evaluation_data import KIND_NAMES
-from ..model.evaluation_markdown import METHOD_NAMES
+from ..model.evaluation_markdown import method_label
 from .images import face_strip
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def error_figure(metrics: dict[str, Any]) -> bytes:
         panel.set_title(kind, fontsize=10)
         panel.set_xlim(left=0)
         panel.grid(axis="x", alpha=0.3)
-    panels[0].set_yticks(range(len(methods)), [METHOD_NAMES[name] for name in methods])
+    panels[0].set_yticks(range(len(methods)), [method_label(name, metrics) for name in methods])
     panels[0].invert_yaxis()
     figure.supxlabel("mean absolute error of the blendshape weights (95 % intervals)", fontsize=9)
     return _png(figure)

@@ -15,10 +15,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..errors import RenderError
 from ..model.checkpoint import write_text
-from ..model.evaluate import check_report_folder, measure_checkpoint, write_metrics
+from ..model.evaluate import begin_report, check_report_folder, measure_checkpoint, write_metrics
 from ..model.evaluation import Evaluation, Example
 from ..model.evaluation_data import KIND_NAMES
-from ..model.evaluation_markdown import METHOD_NAMES
+from ..model.evaluation_markdown import METHOD_NAMES, method_label
 from ..model.evaluation_settings import EvaluationSettings
 from .evaluation_figures import error_figure, map_figure, path_strips
 from .face import draw_face
@@ -52,14 +52,15 @@ def evaluate_with_report(
         What ``metrics.json`` holds.
 
     Raises:
-        ModelError: If the checkpoint or its text encoder cannot be used, or ``out`` is a file or
-            cannot be written.
+        ModelError: If the checkpoint or its text encoder cannot be used, or ``out`` is a file,
+            holds a checkpoint or somebody else's ``metrics.json``, or cannot be written.
         DatasetError: If the dataset cannot be used, or was built with another mapping.
         RenderError: If the report cannot be written.
     """
     folder = Path(out)
     check_report_folder(folder)
     evaluation = measure_checkpoint(checkpoint, dataset, settings or EvaluationSettings())
+    begin_report(folder)
     write_report(evaluation, folder)
     write_metrics(evaluation.metrics, folder)
     return evaluation.metrics
@@ -111,7 +112,11 @@ def render_page(evaluation: Evaluation, figures: dict[str, bytes]) -> str:
             alts=alternative_texts(evaluation.metrics),
             examples=examples,
             kind_names=KIND_NAMES,
-            method_names=METHOD_NAMES,
+            method_names=METHOD_NAMES
+            | {
+                name: method_label(name, evaluation.metrics)
+                for name in evaluation.metrics["baselines"]
+            },
         )
     )
 
@@ -121,7 +126,7 @@ def alternative_texts(metrics: dict[str, Any]) -> dict[str, str]:
     errors = [
         f"{kind}: model {found['mae']['value']:.4f}, "
         + ", ".join(
-            f"{METHOD_NAMES[name]} {by_kind[kind]['mae']['value']:.4f}"
+            f"{method_label(name, metrics)} {by_kind[kind]['mae']['value']:.4f}"
             for name, by_kind in metrics["baselines"].items()
             if kind in by_kind
         )

@@ -5,8 +5,14 @@ import re
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 
-from countenance.cards import render_dataset_card, render_model_card, write_model_card
+from countenance.cards import (
+    read_training_facts,
+    render_dataset_card,
+    render_model_card,
+    write_model_card,
+)
 from countenance.cards.render import _cell, _size_category
 from countenance.errors import CardError
 
@@ -191,6 +197,86 @@ def test_a_model_card_without_a_fact_is_an_error(missing):
     del facts[missing]
     with pytest.raises(CardError, match=f"a fact is missing .*'{missing}'"):
         render_model_card(facts)
+
+
+def evaluated():
+    figure = {"value": 0.0212345, "low": 0.02, "high": 0.0225}
+    recall = {"recall_at_1": 0.25, "recall_at_10": 0.5, "median_rank": 9.5, "gallery": 1200}
+    kinds = ("description", "cues")
+    return {
+        "dataset": "/home/somebody/faces",
+        "dataset_is_folder": True,
+        "split": "test",
+        "items": 1500,
+        "train_items": 2000,
+        "bootstrap_samples": 1000,
+        "seed": 0,
+        "text_to_expression": {kind: {"mae": figure} for kind in kinds},
+        "reconstruction": {"mae": figure},
+        "baselines": {
+            "tag_mean": {"description": {"mae": figure | {"value": 0.04}}},
+            "authors_architecture": {kind: {"mae": figure} for kind in kinds},
+        },
+        "baseline_training": {"authors_architecture": {"steps": 300}},
+        "retrieval": {kind: {"latent": {"text_to_expression": recall}} for kind in kinds},
+    }
+
+
+def test_the_test_results_are_in_the_form_that_the_hub_reads():
+    card = ModelCard(render_model_card(metrics(), evaluated()))
+    assert card.data.model_name == "countenance"
+    found = {(r.dataset_config, r.metric_name): r for r in card.data.eval_results}
+    assert {key: result.metric_value for key, result in found.items()} == {
+        ("default", "MAE from text (description)"): 0.02123,
+        ("cues", "MAE from text (cues)"): 0.02123,
+        ("default", "MAE of the reconstruction"): 0.02123,
+        ("default", "R@10, text to expression (description)"): 0.5,
+        ("cues", "R@10, text to expression (cues)"): 0.5,
+    }
+    assert {r.dataset_type for r in found.values()} == {"faces"}
+    assert {(r.task_type, r.dataset_split) for r in found.values()} == {
+        ("text-to-expression", "test")
+    }
+    assert "somebody" not in str(card)
+
+
+def test_the_results_stand_beside_the_baselines_with_their_intervals():
+    card = render_model_card(metrics(), evaluated())
+    ours = "0.0212 [0.0200, 0.0225]"
+    assert "| MAE from text | description | cues |\n|---|---:|---:|\n| **this model**" in card
+    assert f"| **this model** | {ours} | {ours} |" in card
+    assert "| tag mean | 0.0400 [0.0200, 0.0225] | - |" in card
+    assert "trained for 300 steps only: no reproduction" in card
+    assert f"(face to face): {ours}." in card
+    assert "| description | 0.25 | 0.5 | 9.5 | 1,200 |" in card
+    assert "Not measured yet" not in card
+
+
+def test_a_card_without_results_says_so_and_claims_none():
+    card = render_model_card(metrics())
+    assert "model-index" not in card
+    assert "Not measured yet: `countenance evaluate" in card
+
+
+@pytest.mark.parametrize("missing", sorted(evaluated()))
+def test_a_result_that_is_missing_is_an_error_that_names_it(missing):
+    facts = evaluated()
+    del facts[missing]
+    with pytest.raises(CardError, match=f"a fact is missing .*'{missing}'"):
+        render_model_card(metrics(), facts)
+
+
+def test_training_facts_are_read_from_a_checkpoint_folder(tmp_path):
+    facts = metrics()
+    training = facts.pop("training")
+    with pytest.raises(CardError, match=r"metrics.json: cannot read it .*a local folder"):
+        read_training_facts(tmp_path)
+    (tmp_path / "metrics.json").write_text(json.dumps(facts))
+    (tmp_path / "training_config.json").write_text("[")
+    with pytest.raises(CardError, match=r"training_config.json: cannot read it"):
+        read_training_facts(tmp_path)
+    (tmp_path / "training_config.json").write_text(json.dumps(training))
+    assert read_training_facts(tmp_path) == metrics()
 
 
 @pytest.mark.parametrize(

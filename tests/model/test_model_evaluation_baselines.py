@@ -1,5 +1,7 @@
 """Baselines: what each answers, worked out plainly on a few pairs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -33,6 +35,15 @@ def test_the_mean_vector_is_the_mean_of_train_whatever_the_text():
     answers = baselines.mean_vector(train, test)
     assert set(answers) == {"t", "e"}
     assert np.allclose(answers["e"], train.faces.mean(axis=0))
+
+
+def test_the_mean_vector_of_cues_is_the_mean_of_the_train_cues():
+    train, test = split(10, 1, kinds=("t", "cues")), split(4, 2, kinds=("t", "cues"))
+    answers = baselines.mean_vector(train, test)
+    assert np.allclose(answers["cues"], train.pairs["cues"].faces.mean(axis=0))
+    assert np.allclose(answers["t"], train.faces.mean(axis=0))
+    del train.pairs["cues"]
+    assert np.allclose(baselines.mean_vector(train, test)["cues"], train.faces.mean(axis=0))
 
 
 def test_the_tag_mean_averages_the_means_of_an_items_tags():
@@ -71,11 +82,42 @@ def test_ridge_finds_a_linear_rule():
 
 def test_the_mlp_learns_and_repeats_itself_by_seed():
     train, test = split(200, 1), split(20, 2)
-    short, long = (baselines.mlp(train, test, steps=s, seed=0)["t"] for s in (1, 150))
+    short, long = (baselines.mlp(train, test, steps=s, seed=0)[0]["t"] for s in (1, 150))
     target = test.pairs["t"].faces
     assert np.abs(long - target).mean() < 0.5 * np.abs(short - target).mean()
-    assert np.array_equal(long, baselines.mlp(train, test, steps=150, seed=0)["t"])
-    assert not np.array_equal(long, baselines.mlp(train, test, steps=150, seed=1)["t"])
+    assert np.array_equal(long, baselines.mlp(train, test, steps=150, seed=0)[0]["t"])
+    assert not np.array_equal(long, baselines.mlp(train, test, steps=150, seed=1)[0]["t"])
+
+
+def test_the_mlp_takes_the_width_and_rate_that_do_best_on_held_back_items(monkeypatch):
+    train, test = split(200, 1), split(20, 2)
+    monkeypatch.setattr(baselines, "MLP_CHOICES", ((8, 1e-9), (16, 1e-2), (8, 1e-8)))
+    found = baselines.mlp(train, test, steps=80, seed=0)[1]
+    assert (found["width"], found["learning_rate"], found["steps"]) == (16, 1e-2, 80)
+    assert 0 < found["kept_step"] <= 80
+    assert 0 < found["held_back_loss"] < 0.05
+    assert 0 < found["final_loss"] < 0.05
+
+
+def test_the_learning_rate_falls_to_nothing_along_a_cosine(monkeypatch):
+    rates = []
+    step = torch.optim.Adam.step
+
+    def watched(self, *arguments):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    baselines.fit_network(
+        lambda: torch.nn.Linear(6, 4),
+        lambda network, text, face: torch.nn.functional.mse_loss(network(text), face),
+        split(20, 1),
+        steps=10,
+        learning_rate=0.1,
+        seed=0,
+        what="fit",
+    )
+    assert rates == pytest.approx([0.05 * (1 + np.cos(np.pi * k / 10)) for k in range(10)])
 
 
 def test_training_a_baseline_leaves_the_global_generator_alone():
@@ -85,19 +127,38 @@ def test_training_a_baseline_leaves_the_global_generator_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_held_back_pairs_are_a_twentieth_and_never_taught():
-    held, kept = baselines.hold_back(100, 0)
-    assert (len(held), len(kept)) == (5, 95)
-    assert set(held.tolist()) | set(kept.tolist()) == set(range(100))
+def test_held_back_items_are_a_twentieth_and_never_taught_by_any_of_their_texts():
+    train = split(100, 1, kinds=("t", "e", "cues"))
+    held, kept = baselines.hold_back(train, 0)
+    assert (len(held), len(kept)) == (15, 285)
+    assert set(held.tolist()) | set(kept.tolist()) == set(range(300))
+    assert held[:5].tolist() == (held[5:10] - 100).tolist()  # t and e of the same items
+
+
+def test_items_that_the_dataset_marks_for_validation_are_those_held_back():
+    train = split(40, 1, kinds=("t", "cues"))
+    marks = np.arange(40) % 10 == 3
+    train.pairs["t"] = dataclasses.replace(train.pairs["t"], in_validation=marks)
+    held, kept = baselines.hold_back(train, 0)
+    assert held[:4].tolist() == [3, 13, 23, 33]
+    assert len(held[held >= 40]) == 2  # the cues mark none: a twentieth of them
+    assert len(kept) == 80 - 6
+
+
+def test_a_single_item_is_both_taught_and_chosen_by():
+    held, kept = baselines.hold_back(split(1, 1, kinds=("t", "e")), 0)
+    assert held.tolist() == kept.tolist() == [0, 1]
 
 
 def test_the_authors_network_answers_texts_and_rebuilds_faces():
     train, test = split(20, 1), split(5, 2)
-    answers, again = authors_network(train, test, steps=3, seed=0, width=16, layers=1)
+    answers, again, training = authors_network(train, test, steps=3, seed=0, width=16, layers=1)
     assert answers["t"].shape == (5, 4)
     assert again.shape == test.faces.shape
     assert 0 <= again.min() <= again.max() <= 1
-    other, _ = authors_network(train, test, steps=3, seed=0, width=16, layers=1)
+    assert training["steps"] == 3
+    assert training["final_loss"] > 0
+    other, *_ = authors_network(train, test, steps=3, seed=0, width=16, layers=1)
     assert np.array_equal(answers["t"], other["t"])
 
 
@@ -143,8 +204,15 @@ def test_rows_are_drawn_by_seed_and_only_where_there_are_too_many():
         ({"samples": 0}, "samples is 0, expected 1 or more"),
         ({"path_steps": 2}, "path_steps is 2, expected 3 or more"),
         ({"seed": -1}, "seed is -1, expected 0 or more"),
+        ({"seed": 2**32}, "seed is 4294967296, expected 4294967295 or less"),
     ],
 )
 def test_settings_out_of_range_are_refused(change, message):
     with pytest.raises(ModelError, match=message):
         EvaluationSettings(**change)
+
+
+def test_the_largest_seed_is_one_that_the_map_takes():
+    from sklearn.utils import check_random_state
+
+    check_random_state(EvaluationSettings(seed=2**32 - 1).seed)

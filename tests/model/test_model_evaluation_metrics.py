@@ -239,6 +239,27 @@ def test_the_papers_picture_is_found_where_it_is_and_only_there():
     assert 0.8 < found.figures["trustworthiness"] <= 1
 
 
+def test_cues_are_on_the_map_and_leave_the_verdict_on_the_papers_picture_alone():
+    rng = np.random.default_rng(0)
+
+    def texts(around):
+        return around + rng.normal(0, 0.05, (20, 4))
+
+    e, t, d = texts([1, 0, 0, 0]), texts([0.7, 0.7, 0, 0]), texts([0, 1, 0, 0])
+    cues = np.repeat(d, 3, axis=0)  # among the descriptions: d has no silhouette beside them
+    kinds = ["e"] * 20 + ["t"] * 20 + ["d"] * 20
+    plain = map_latents(np.concatenate([e, t, d]).astype(np.float32), kinds, [""] * 60)
+    latents = np.concatenate([e, t, d, cues]).astype(np.float32)
+    found = map_latents(latents, kinds + ["cues"] * 60, [""] * 120)
+    assert found.kinds.count("cues") == found.figures["texts"]["cues"] == 60
+    assert found.coordinates.shape == (120, 2)
+    for key in ("silhouette_by_kind", "centrality", "centrality_with_length"):
+        assert found.figures["latent"][key] == plain.figures["latent"][key]
+    assert found.figures["paper_picture"]["latent"] == plain.figures["paper_picture"]["latent"]
+    assert plain.figures["paper_picture"]["latent"]["tags_and_descriptions_cluster"]
+    assert set(found.figures["map"]["centrality"]) == {"t", "e", "d"}
+
+
 def test_too_few_texts_or_a_single_point_give_no_map():
     assert map_latents(draw(5), ["t"] * 5, [""] * 5) is None
     assert map_latents(np.ones((9, 4), dtype=np.float32), ["t"] * 9, [""] * 9) is None

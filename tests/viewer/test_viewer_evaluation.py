@@ -6,13 +6,16 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from countenance.errors import ModelError, RenderError
 from countenance.model.evaluation import Evaluation, Example
 from countenance.model.evaluation_map import LatentMap
+from countenance.model.evaluation_markdown import render_report
 from countenance.viewer.evaluation_figures import error_figure, map_figure, path_strips
 from countenance.viewer.evaluation_report import (
+    alternative_texts,
     draw_figures,
     evaluate_with_report,
     render_page,
@@ -168,6 +171,21 @@ def test_a_report_without_map_units_or_faces_says_so():
     assert "Not drawn: fewer than six distinct texts" in page
     assert "Not measured: the dataset lists no action units" in page
     assert "Examples" not in page
+
+
+def test_chart_and_tables_say_how_short_the_authors_network_was_trained(monkeypatch):
+    evaluation = make_evaluation()
+    metrics = evaluation.metrics
+    metrics["baselines"]["authors_architecture"] = metrics["baselines"]["ridge"]
+    metrics["baseline_training"] = {"authors_architecture": {"steps": 300, "final_loss": 1.2346}}
+    label = "authors' architecture (300 steps, loss 1.235)"
+    assert label in render_report(metrics)
+    assert label in alternative_texts(metrics)["errors"]
+    assert label in "".join(Page(render_page(evaluation, draw_figures(evaluation))).said)
+    ticks = []
+    monkeypatch.setattr(Axes, "set_yticks", lambda self, places, names: ticks.extend(names))
+    error_figure(metrics)
+    assert ticks == ["model", "ridge regression", label]
 
 
 def test_the_figures_are_pictures_and_repeat_themselves():
