@@ -33,10 +33,11 @@ _SHARES = (
     "swap_rate",
     "perturbation_density",
 )
-_CHOICES = {
+_CHOICES: dict[str, tuple[str | None, ...]] = {
     "schedule": ("constant", "cosine"),
     "keep": ("best", "last"),
-    "mixed_precision": ("no", "bf16", "fp16"),
+    "mixed_precision": ("auto", "no", "bf16", "fp16"),
+    "trackers": (None, "tensorboard"),
 }
 _MODEL_FIELDS = (
     "latent_size",
@@ -91,10 +92,14 @@ class TrainingConfig:
         perturbation_density: Chance that a blendshape is perturbed at all.
         perturbed_target: Learn to reproduce the perturbed face, as the authors' code does, instead
             of the clean one.
-        mixed_precision: "no", "bf16" or "fp16", as accelerate takes it.
+        mixed_precision: "no", "bf16" or "fp16", as accelerate takes it, or "auto": bf16 on a GPU
+            that computes in it, else no.
         encode_batch_size: Texts per forward pass of the text encoder.
         threads: CPU threads of a process; ``None`` leaves torch's choice. On a busy machine one
             thread is many times faster than one per core.
+        trackers: "tensorboard" writes the figures of every validation for TensorBoard; ``None``
+            writes none. No weight depends on it.
+        log_folder: Where trackers write; ``None`` stands for ``OUTPUT.logs``.
         seed: Seed of every draw.
     """
 
@@ -132,6 +137,8 @@ class TrainingConfig:
     mixed_precision: str = "no"
     encode_batch_size: int = 64
     threads: int | None = None
+    trackers: str | None = None
+    log_folder: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -143,7 +150,8 @@ class TrainingConfig:
         for name in _SHARES:
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
         for name, choices in _CHOICES.items():
-            self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+            known = ", ".join("null" if choice is None else choice for choice in choices)
+            self._require(name, getattr(self, name) in choices, f"one of {known}")
         for name in ("epochs", "max_steps", "patience", "threads"):
             value = getattr(self, name)
             self._require(name, value is None or value > 0, "above 0, or null")
