@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,12 @@ import typer
 
 if TYPE_CHECKING:
     from .dataset_script.publish import PushReport
+
+# By path: importing the room would import torch, and nothing here computes.
+_MODEL_CODE = tuple(
+    Path(__file__).parent / "model" / name
+    for name in ("configuration_countenance.py", "modeling_countenance.py")
+)
 
 push_app = typer.Typer(
     help="Publish a dataset or a model to the Hugging Face Hub: one commit, one version tag.\n\n"
@@ -66,13 +73,16 @@ def model(
     dry_run: DryRun = False,
     json_output: JsonFlag = False,
 ) -> None:
-    """Publish a checkpoint folder.
+    """Publish a checkpoint folder, so that `AutoModel.from_pretrained("OWNER/NAME")` opens it.
+
+    The model's two code files go along where the folder lacks them.
 
     Example: `countenance push model checkpoints/dev my-name/face-model --revision v1.0`
     """
     from .dataset_script.publish import push_model
 
-    _push(push_model, folder, repo_id, private, revision, dry_run, json_output)
+    push_with_code = partial(push_model, code={path.name: path for path in _MODEL_CODE})
+    _push(push_with_code, folder, repo_id, private, revision, dry_run, json_output)
 
 
 def _push(

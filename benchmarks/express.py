@@ -1,16 +1,22 @@
-"""From a line of text to a face and its picture: milliseconds for each part, medians.
+"""From a line of text to a face and its picture: the time of each part, medians.
 
 python benchmarks/express.py [--repeats 15] [--json]
 
-The packaged checkpoint and text encoder; one line alone, 64 lines in a batch (per line), the SVG
-drawing, and its PNG at three sizes.
+The packaged checkpoint and text encoder: the command in a process of its own (cold start), one line
+alone, lines a second in batches of 64 and 256, the SVG drawing, and its PNG at three sizes.
+Issue 5 asks for under 5 s, at most 15 ms and at least 500 lines a second, on 2 cores with nothing
+beside.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -18,7 +24,8 @@ from countenance.generation import CorpusSpec, read_corpora
 from countenance.model import PACKAGED_CHECKPOINT, load_model
 from countenance.viewer import draw_face, render_png
 
-BATCH = 64
+BATCHES = (64, 256)
+LINE = "a slight, knowing smile"
 
 
 def milliseconds(work: Callable[[], object], repeats: int) -> float:
@@ -32,32 +39,47 @@ def milliseconds(work: Callable[[], object], repeats: int) -> float:
     return round(1000 * statistics.median(times), 2)
 
 
+def cold_start(repeats: int) -> float:
+    """Median seconds of ``countenance express`` in a process of its own, offline."""
+    code = "from countenance.cli import main; main()"
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    times = []
+    with tempfile.TemporaryDirectory() as folder:  # whatever the command writes
+        for _ in range(repeats):
+            started = time.perf_counter()
+            command = [sys.executable, "-c", code, "express", LINE]
+            subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
+            times.append(time.perf_counter() - started)
+    return round(statistics.median(times), 2)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    few = max(arguments.repeats // 3, 1)
+    result = {"cold start of the command, s": cold_start(few)}
     model = load_model(PACKAGED_CHECKPOINT)
-    lines = [item.text for item in read_corpora([CorpusSpec("samples")], limit=BATCH).transcripts]
+    spec = [CorpusSpec("samples")]
+    lines = [item.text for item in read_corpora(spec, limit=max(BATCHES)).transcripts]
+    result["one line, ms"] = milliseconds(lambda: model.express([LINE]), arguments.repeats)
+    for size in BATCHES:
+        batch = [lines[i % len(lines)] for i in range(size)]
+        taken = milliseconds(lambda b=batch: model.express(b, batch_size=len(b)), few)
+        result[f"batches of {size}, lines/s"] = round(1000 * size / taken, 1)
     face = model.express(["a wide, joyous laugh"])[0].numpy()
     svg = draw_face(face)
-    result = {
-        "one line": milliseconds(lambda: model.express(lines[:1]), arguments.repeats),
-        "a line in a batch of 64": round(
-            milliseconds(lambda: model.express(lines), max(arguments.repeats // 3, 1)) / BATCH, 2
-        ),
-        "drawing (SVG)": milliseconds(lambda: draw_face(face), arguments.repeats),
-        **{
-            f"PNG at {size} px": milliseconds(lambda s=size: render_png(svg, s), arguments.repeats)
-            for size in (96, 512, 1024)
-        },
-    }
+    result["drawing (SVG), ms"] = milliseconds(lambda: draw_face(face), arguments.repeats)
+    for size in (96, 512, 1024):
+        drawing = milliseconds(lambda s=size: render_png(svg, s), arguments.repeats)
+        result[f"PNG at {size} px, ms"] = drawing
     if arguments.json:
         print(json.dumps(result))
     else:
         for name, value in result.items():
-            print(f"{name:<26}{value:>9} ms")
+            print(f"{name:<32}{value:>9}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ Repeating it uploads nothing that is there already and makes no empty commit.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +34,7 @@ _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.))*")
 _DATASET_FILES = ("README.md", "stats.json", "croissant.json")
 _DATASET_MARKERS = frozenset({"croissant.json", "stats.json"})
 _MODEL_FILES = ("README.md", "config.json", "model.safetensors", "modeling_countenance.py")
+_MODEL_TYPE = "countenance"  # of ExpressionConfig, which this room may not import
 _MODEL_MARKERS = frozenset({"modeling_countenance.py"})
 
 
@@ -104,7 +107,9 @@ def push_dataset(
         name, fault = damaged[0]
         raise PublishError(f"{folder}: {name}: {fault}")
     repository = Repository(repo_id, "dataset", _DATASET_MARKERS, token)
-    return _push(folder, repository, _DATASET_FILES, private, revision, dry_run, show_progress)
+    files = local_files(folder)
+    _require(folder, files, _DATASET_FILES, "dataset", "build")
+    return _push(files, repository, private, revision, dry_run, show_progress)
 
 
 def push_model(
@@ -116,16 +121,45 @@ def push_model(
     dry_run: bool = False,
     token: str | None = None,
     show_progress: bool = False,
+    code: Mapping[str, Path] | None = None,
 ) -> PushReport:
-    """Publish a checkpoint folder; arguments and errors as ``push_dataset``."""
+    """Publish a checkpoint folder; arguments and errors as ``push_dataset``.
+
+    ``code`` holds the model's code files by name, which ``AutoModel`` runs from the repository.
+    Those that a checkpoint of ours lacks (the packaged one has none: the package itself holds them)
+    are published beside it; the folder stays as it is.
+    """
     repository = Repository(repo_id, "model", _MODEL_MARKERS, token)
-    return _push(folder, repository, _MODEL_FILES, private, revision, dry_run, show_progress)
+    files = local_files(folder)
+    if code and _is_our_model(files.get("config.json")):
+        files = dict(sorted({**code, **files}.items()))
+    _require(folder, files, _MODEL_FILES, "model", "train")
+    return _push(files, repository, private, revision, dry_run, show_progress)
+
+
+def _is_our_model(config_file: Path | None) -> bool:
+    """Whether a ``config.json`` is of an ``ExpressionModel``."""
+    try:
+        config = json.loads(config_file.read_bytes()) if config_file else None
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("model_type") == _MODEL_TYPE
+
+
+def _require(
+    folder: Path, files: Mapping[str, Path], required: tuple[str, ...], kind: str, way: str
+) -> None:
+    lacking = [name for name in required if name not in files]
+    if lacking:
+        raise PublishError(
+            f"{folder}: no {kind} folder ({lacking[0]} is missing); make one with "
+            f"'countenance {way}'"
+        )
 
 
 def _push(
-    folder: Path,
+    files: dict[str, Path],
     repository: Repository,
-    required: tuple[str, ...],
     private: bool,
     revision: str | None,
     dry_run: bool,
@@ -133,14 +167,6 @@ def _push(
 ) -> PushReport:
     tag = revision or f"v{version('countenance')}"
     _check_names(repository.repo_id, tag)
-    files = local_files(folder)
-    lacking = [name for name in required if name not in files]
-    if lacking:
-        way = "build" if repository.kind == "dataset" else "train"
-        raise PublishError(
-            f"{folder}: no {repository.kind} folder ({lacking[0]} is missing); make one with "
-            f"'countenance {way}'"
-        )
     with one_line_errors(repository):
         if not dry_run and repository.token is None and get_token() is None:
             raise LocalTokenNotFoundError("no token")

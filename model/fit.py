@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import ModelError
 from ..progress import Progress
+from .accelerating import log_figures
 from .losses import AlignmentLoss, total_loss
 from .modeling_countenance import ExpressionModel
 from .resume import RunState, UnfinishedRun
@@ -269,6 +270,7 @@ class _Run:
             for name, value in self._sums.items()
         }
         outcome.history.append({"step": outcome.steps, **figures, **trained})
+        log_figures(self.accelerator, figures | trained, outcome.steps)
         self._sums, self._since = {}, 0
         better = figures["loss"] < self._best  # of all, also where the last weights are kept
         self._best = min(self._best, figures["loss"])

@@ -215,7 +215,8 @@ class ExpressionDecoder(nn.Module):
         """Map (n, latent_size) to (n, expression_size) in [0, 1]."""
         tokens = self.spread(latent).unflatten(1, self.identity.shape) + self.identity
         raw = self.value(self.norm(self.layers(tokens))).squeeze(-1)
-        return _ClampStraightThrough.apply(raw)
+        # The same numbers; exporters know clamp and no autograd function of ours.
+        return _ClampStraightThrough.apply(raw) if self.training else raw.clamp(0.0, 1.0)
 
 
 @dataclass

@@ -25,7 +25,7 @@ from .training_config import TrainingConfig
 
 _HEADER = "countenance"
 # Where things lie has no influence on what a run computes; the data have a digest of their own.
-_NO_INFLUENCE = ("dataset", "output", "overwrite", "threads")
+_NO_INFLUENCE = ("dataset", "output", "overwrite", "threads", "trackers", "log_folder")
 
 
 @dataclass

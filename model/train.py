@@ -7,6 +7,7 @@ accelerate launch -m countenance.model.train DATASET --out CHECKPOINT --preset p
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -19,12 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration
 from torch.utils.data import DataLoader
 
 from ..au_mapping import load_mapping
 from ..errors import CountenanceError, DatasetError, ModelError, TableError
 from ..progress import Progress
+from .accelerating import close_trackers, make_accelerator
 from .batches import TextIndex, TrainingItems, index_texts, validation_items
 from .checkpoint import check_output, write_checkpoint
 from .configuration_countenance import ExpressionConfig
@@ -66,17 +67,19 @@ def train(config: TrainingConfig) -> dict[str, Any]:
         raise ModelError("training configuration: give dataset and output")
     output = Path(config.output).absolute()
     check_output(output, overwrite=config.overwrite)
-    accelerator = Accelerator(
-        mixed_precision=config.mixed_precision,
-        dataloader_config=DataLoaderConfiguration(split_batches=True),
-    )
+    accelerator = make_accelerator(config)
+    # What "auto" came to: the checkpoint tells it, and a run is finished as it was begun.
+    config = dataclasses.replace(config, mixed_precision=accelerator.mixed_precision)
     if config.batch_size % accelerator.num_processes:
         raise ModelError(
             f"training configuration: batch_size is {config.batch_size}, expected a multiple of "
             f"the number of processes ({accelerator.num_processes})"
         )
-    with _threads(config.threads):
-        result, metrics = _train(config, accelerator)
+    try:
+        with _threads(config.threads):
+            result, metrics = _train(config, accelerator)
+    finally:
+        close_trackers(accelerator)
     if accelerator.is_main_process:
         write_checkpoint(
             result.model,

@@ -34,10 +34,11 @@ _SHARES = (
     "swap_rate",
     "perturbation_density",
 )
-_CHOICES = {
+_CHOICES: dict[str, tuple[str | None, ...]] = {
     "schedule": ("constant", "cosine"),
     "keep": ("best", "last"),
-    "mixed_precision": ("no", "bf16", "fp16"),
+    "mixed_precision": ("auto", "no", "bf16", "fp16"),
+    "trackers": (None, "tensorboard"),
 }
 _MODEL_FIELDS = (
     "latent_size",
@@ -94,10 +95,14 @@ class TrainingConfig:
             of the clean one.
         text_noise: Standard deviation of the noise that is added to every text feature in training
             (the packaged encoder's features have a mean square of 1/384, 0.05 squared).
-        mixed_precision: "no", "bf16" or "fp16", as accelerate takes it.
+        mixed_precision: "no", "bf16" or "fp16", as accelerate takes it, or "auto": bf16 on a GPU
+            that computes in it, else no.
         encode_batch_size: Texts per forward pass of the text encoder.
         threads: CPU threads of a process; ``None`` leaves torch's choice. On a busy machine one
             thread is many times faster than one per core.
+        trackers: "tensorboard" writes the figures of every validation for TensorBoard; ``None``
+            writes none. No weight depends on it.
+        log_folder: Where trackers write; ``None`` stands for ``OUTPUT.logs``.
         seed: Seed of every draw.
     """
 
@@ -136,6 +141,8 @@ class TrainingConfig:
     mixed_precision: str = "no"
     encode_batch_size: int = 64
     threads: int | None = None
+    trackers: str | None = None
+    log_folder: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -147,7 +154,8 @@ class TrainingConfig:
         for name in _SHARES:
             self._require(name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
         for name, choices in _CHOICES.items():
-            self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+            known = ", ".join("null" if choice is None else choice for choice in choices)
+            self._require(name, getattr(self, name) in choices, f"one of {known}")
         for name in ("epochs", "max_steps", "patience", "threads"):
             value = getattr(self, name)
             self._require(name, value is None or value > 0, "above 0, or null")

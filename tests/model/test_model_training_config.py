@@ -45,6 +45,12 @@ def test_a_preset_may_be_a_file(tmp_path):
         ({"lambda_emb": -1}, "lambda_emb is -1, expected 0 or more"),
         ({"swap_rate": 1.1}, r"swap_rate is 1.1, expected in \[0, 1\]"),
         ({"schedule": "linear"}, "schedule is 'linear', expected one of constant, cosine"),
+        (
+            {"mixed_precision": "bf8"},
+            "mixed_precision is 'bf8', expected one of auto, no, bf16, fp",
+        ),
+        ({"trackers": "paper"}, "trackers is 'paper', expected one of null, tensorboard"),
+        ({"log_folder": 3}, "log_folder is 3, expected of type str or null"),
         ({"epochs": 0}, "epochs is 0, expected above 0, or null"),
         ({"threads": 0}, "threads is 0, expected above 0, or null"),
         ({"epochs": None}, "give epochs, max_steps or both"),
