@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 MODEL_NAME = "countenance"
-TASK = {"task_type": "text-to-expression", "task_name": "Text to facial expression"}
+TASK: dict[str, Any] = {"task_type": "text-to-expression", "task_name": "Text to facial expression"}
 
 
 def model_index(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
