@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..cache import cache_folder
 from ..errors import DatasetError
 from .augmentation import tag_text
 from .quiet import quiet_hub
@@ -211,6 +213,22 @@ def _has_config(source: str, name: str) -> bool:
         raise DatasetError(f"{source}: cannot list its configurations ({reason})") from error
 
 
+def _own_cache(source: str) -> str | None:
+    """A cache for just this state of a local folder; None, that of `datasets`, for a Hub name.
+
+    `datasets` caches a folder whose card declares configurations by the folder's last name alone,
+    and would hand out the rows of another folder, or of this one before it was rebuilt.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return None
+    state = hashlib.sha256(str(folder.resolve()).encode())
+    for file in sorted(folder.rglob("*.parquet")):
+        about = file.stat()
+        state.update(f"{file.relative_to(folder)} {about.st_size} {about.st_mtime_ns}".encode())
+    return str(cache_folder() / "datasets" / state.hexdigest()[:32])
+
+
 def _open(source: str, split: str, config: str | None = None) -> datasets.Dataset:
     try:
         is_file, is_folder = Path(source).is_file(), Path(source).is_dir()
@@ -230,7 +248,7 @@ def _open(source: str, split: str, config: str | None = None) -> datasets.Datase
         datasets.disable_progress_bars()
     try:
         with quiet_hub():
-            return datasets.load_dataset(source, config, split=split)
+            return datasets.load_dataset(source, config, split=split, cache_dir=_own_cache(source))
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(

@@ -1,6 +1,7 @@
 """Built datasets as the model sees them, and what it refuses."""
 
 import re
+import shutil
 from pathlib import Path
 
 import datasets
@@ -185,3 +186,15 @@ def write_cues(folder, items):
         "---\nconfigs:\n- config_name: default\n  data_files: data/train-*\n"
         "- config_name: cues\n  data_files: [{split: train, path: cues/train-*}]\n---\n"
     )
+
+
+def test_a_folder_that_was_rebuilt_is_read_anew(make_items, write_dataset, tmp_path):
+    for place, seed in (("x", 1), ("x", 2), ("y", 3)):
+        folder = tmp_path / place / "dataset"
+        shutil.rmtree(folder, ignore_errors=True)
+        source = write_dataset(folder, {"train": make_items(5, seed)})
+        write_cues(folder, make_items(3, seed + 10))
+        read = load_expressions(source, "train").texts["d"]
+        assert read == [item["description"] for item in make_items(5, seed)]
+        cues = load_cues(source, "train").texts["d"]
+        assert cues == [item["description"] for item in make_items(3, seed + 10)]
