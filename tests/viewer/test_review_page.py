@@ -1,6 +1,7 @@
 """The review page in a real browser: headless Chromium clicks and types."""
 
 import shutil
+import time
 
 import pytest
 
@@ -304,8 +305,11 @@ def pressed_in_vain(page, *keys, refusals=1):
     page.on("requestfailed", note)
     page.context.set_offline(True)
     press(page, *keys)
-    while len(refused) < refusals:
+    # A reason that follows a refusal at once may come too late to be sent, so only wait a while.
+    deadline = time.monotonic() + 5
+    while len(refused) < refusals and time.monotonic() < deadline:
         page.wait_for_timeout(20)
+    assert refused
     page.wait_for_selector("#alert:not([hidden])")
     page.remove_listener("requestfailed", note)
     page.context.set_offline(False)
