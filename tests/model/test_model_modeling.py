@@ -135,7 +135,7 @@ def test_weights_at_the_limits_still_learn(tiny_model):
     """Clamping passes the gradient, so that a weight that came out below 0 can rise again."""
     with torch.no_grad():
         tiny_model.decoder.value.bias.fill_(-5.0)
-    output = tiny_model(torch.tensor([SMILE]))
+    output = tiny_model.train()(torch.tensor([SMILE]))
     assert not output.reconstruction.any()
     torch.linalg.vector_norm(output.reconstruction - torch.tensor([SMILE])).backward()
     assert tiny_model.decoder.value.bias.grad < 0
