@@ -75,6 +75,16 @@ def saved(page, text):
     )
 
 
+def no_alert(page):
+    page.wait_for_selector("#alert", state="hidden")
+
+
+def progress(page, text):
+    page.wait_for_function(
+        "text => document.querySelector('#progress-text').textContent === text", arg=text
+    )
+
+
 def title(page, text):
     page.wait_for_function(
         "text => document.querySelector('#item-title').textContent === text", arg=text
@@ -117,7 +127,7 @@ def test_keys_give_verdicts_that_are_on_the_disk_at_once(review_records, path, s
         page.wait_for_function("() => document.activeElement.className === 'reject'")
         press(page, "t", "a", "t", "u")
         saved(page, f"{TE} taken back")
-        assert page.inner_text("#progress-text") == f"1 of {len(review_records)} items done"
+        progress(page, f"1 of {len(review_records)} items done")
         assert faults == []
     assert given(path) == [
         (first, "t-e", "accept", "", ""),
@@ -176,8 +186,8 @@ def test_a_review_goes_on_where_it_stopped_in_a_new_server(review_records, path,
         saved(page, "This item is done.")
         page.reload()
         page.wait_for_selector("#item:not([hidden])")
-        assert page.inner_text("#item-title") == f"Item 2 of {count}"  # a reload stays
-        assert page.inner_text("#progress-text") == f"2 of {count} items done"
+        title(page, f"Item 2 of {count}")  # a reload stays
+        progress(page, f"2 of {count} items done")
 
 
 def test_the_summary_tells_what_was_given(review_records, path, serve, open_page):
@@ -282,7 +292,7 @@ def test_what_could_not_be_saved_is_taken_back_and_told(review_records, path, se
         assert page.is_visible("#alert")
         press(page, "d", "u", "e", "a")
         saved(page, f"{EAU} accepted")
-        assert not page.is_visible("#alert")
+        no_alert(page)
     press(page, "d", "a")  # the review has ended
     page.wait_for_selector("#alert:not([hidden])")
     assert page.inner_text("#alert").startswith("Not saved: ")
@@ -330,11 +340,11 @@ def test_after_a_failed_save_the_same_key_saves(review_records, path, serve, ope
         marked(page, "open", "open", "open")  # not rejected for the reason's sake
         press(page, "t", "r")
         saved(page, f"{TE} rejected, saved")
-        assert not page.is_visible("#alert")
+        no_alert(page)
         pressed_in_vain(page, "2")
         press(page, "t", "r")  # rejected already, but the last word on it was not saved
         saved(page, f"{TE} rejected, saved")
-        assert not page.is_visible("#alert")
+        no_alert(page)
         press(page, "2")
         saved(page, f"{TE} rejected: ")
     assert [line[1:4] for line in given(path)][:2] == [("t-e", "reject", "")] * 2
