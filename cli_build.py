@@ -38,9 +38,14 @@ def build(
     from .cards import render_dataset_card as render_card
     from .dataset_script import build_dataset, run_mapping
     from .generation.cues import DEFAULT_COMBINATIONS, cue_items
+    from .generation.sayings import SAYINGS_TABLE
     from .viewer import face_grid as draw_faces
 
-    made = {"seed": seed, "combinations": DEFAULT_COMBINATIONS}
+    made: dict[str, int | str] = {
+        "seed": seed,
+        "combinations": DEFAULT_COMBINATIONS,
+        "sayings": SAYINGS_TABLE,
+    }
     statistics = build_dataset(
         run,
         out,

@@ -70,7 +70,7 @@ def build_dataset(
     draw_faces: DrawFaces | None = None,
     seed: int = 0,
     cues: Sequence[CueItem] = (),
-    cues_made: Mapping[str, int] | None = None,
+    cues_made: Mapping[str, int | str] | None = None,
     quality: Mapping[str, Any] | None = None,
     show_progress: bool = False,
 ) -> dict[str, Any]:
@@ -83,7 +83,8 @@ def build_dataset(
         draw_faces: Draws the card's grid of faces; see ``write_card_images``.
         seed: Seed of the split, 0 to 2**32 - 1.
         cues: Items of config ``cues``, which is left out when there are none.
-        cues_made: ``seed`` and ``combinations`` that the cues were made with, for the provenance.
+        cues_made: ``seed``, ``combinations`` and ``sayings`` that the cues were made with, for the
+            provenance.
         quality: ``review`` and ``reference`` for the card, each measured or None.
         show_progress: Show on stderr how far the checks are.
 

@@ -33,8 +33,8 @@ def check_cues(folder: Path, files: Sequence[str], provenance: Mapping[str, Any]
     Args:
         folder: The dataset.
         files: All Parquet files of the config, with the right columns.
-        provenance: Of ``stats.json``: ``mapping_version``, and ``cues`` with ``seed`` and
-            ``combinations``.
+        provenance: Of ``stats.json``: ``mapping_version``, and ``cues`` with ``seed``,
+            ``combinations`` and, where there are any, ``sayings``.
     """
     drawn = provenance.get("cues")
     rows = [
@@ -49,7 +49,10 @@ def check_cues(folder: Path, files: Sequence[str], provenance: Mapping[str, Any]
         return [Fault(STATISTICS, "provenance", message)]
     try:
         mapping = load_mapping(str(provenance.get("mapping_version")))
-        items = cue_items(mapping, seed=seed, combinations=combinations)
+        # Older datasets have no sayings and do not name them.
+        items = cue_items(
+            mapping, seed=seed, combinations=combinations, sayings=drawn.get("sayings")
+        )
     except TableError as error:
         return [Fault(STATISTICS, "provenance", f"cues cannot be made anew ({error})")]
     made = {item.id: {key: getattr(item, key) for key in CUE_KEYS} for item in items}
@@ -84,7 +87,7 @@ def _differences(
         return [("id", f"no cue of {CUES_TABLE} with the seed of {STATISTICS}")]
     found = {**row, "action_units": tuple(row["action_units"] or ())}
     return [
-        (key, f"{_short(found[key])}, and {CUES_TABLE} makes {_short(item[key])}")
+        (key, f"{_short(found[key])}, and {item['cues_version']} makes {_short(item[key])}")
         for key in CUE_KEYS
         if found[key] != item[key]
     ]
@@ -100,4 +103,5 @@ def _missing(made: Mapping[str, Mapping[str, Any]], there: set[str]) -> list[Fau
     if not lost:
         return []
     example = f"{lost[0]['id']} {_short(lost[0]['description'])}"
-    return [Fault(CUES, "id", f"{len(lost)} cues of {CUES_TABLE} are missing, the first {example}")]
+    tables = " and ".join(sorted({item["cues_version"] for item in lost}))
+    return [Fault(CUES, "id", f"{len(lost)} cues of {tables} are missing, the first {example}")]

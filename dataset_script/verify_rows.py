@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ..au_mapping import AUMapping, load_mapping
 from ..errors import ActionUnitError, TableError
 from ..generation import RECORD_KEYS, Transcript, emotion_names, item_faults, transcript_id
-from ..generation.cues import FORMS, KINDS
+from ..generation.cues import FORMS, kind_of
 from ..generation.phrase_reading import load_phrases
 from ..generation.phrases import PhraseTable
 from .features import ACTION_UNITS, BLENDSHAPES, EMOTIONS
@@ -229,10 +229,8 @@ def _check_cue(number: int, row: Mapping[str, Any], found: _Faults) -> None:
         found.add(number, "id", f"expected {own}, the hash of its description")
     if row["cue"] != "+".join(units):
         found.add(number, "cue", f"{row['cue']!r}, and its action units are {'+'.join(units)!r}")
-    kind = KINDS[len(units) - 1] if 1 <= len(units) <= len(KINDS) else None
-    if kind is None:
-        found.add(number, ACTION_UNITS, f"{len(units)} units, expected 1 to {len(KINDS)}")
-    elif row["kind"] != kind:
+    kind = kind_of(len(units))
+    if row["kind"] != kind:
         found.add(number, "kind", f"{row['kind']!r}, expected {kind!r} for {len(units)} units")
     if row["form"] not in FORMS:
         found.add(number, "form", f"{row['form']!r}, expected {' or '.join(map(repr, FORMS))}")

@@ -213,7 +213,7 @@ class CueWriter:
         pattern: str,
     ) -> None:
         """Keep a text unless its words have come before."""
-        key = " ".join(_WORDS.findall(text.casefold())) or text
+        key = words_of(text)
         known = self._seen.get(key)
         if known is None:
             self._seen[key] = (units, row)
@@ -227,6 +227,11 @@ class CueWriter:
     def _rng(self, *names: str) -> Random:
         key = "|".join((str(self.seed), *names))
         return Random(int.from_bytes(blake2b(key.encode(), digest_size=8).digest()))
+
+
+def words_of(text: str) -> str:
+    """What tells two texts apart: their words without case and signs, or the signs if no words."""
+    return " ".join(_WORDS.findall(text.casefold())) or text
 
 
 def _letter(rule: str, letter: str) -> str | None:

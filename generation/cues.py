@@ -1,8 +1,9 @@
-"""Cues: descriptions of single action units, pairs and triples, without a transcript.
+"""Cues: descriptions of action units, alone and together, without a transcript.
 
 They teach a text-to-expression model the shapes that everyday sentences seldom bring (winks, puffed
-cheeks, gaze, pucker, rolled lips), the sides, and what "barely" and "as far as it goes" do. What is
-said stands in ``tables/cue_phrases-v1.json``. What there is of them is printed by::
+cheeks, gaze, pucker, rolled lips), the sides, what "barely" and "as far as it goes" do, and other
+hands' words. Most are made from the parts in ``tables/cue_phrases-v1.json``; the sayings
+(``tables/sayings-v1.json``) are whole texts. What there is of them is printed by::
 
     python -m countenance.generation.cues [--mapping v1] [--seed 0] [--show 20]
 """
@@ -11,23 +12,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from ..au_mapping import ActionUnit, AUMapping, load_mapping, mapping_names
 from .composition_checks import Mention, read_description
 from .cue_table import CueTable, load_cue_table
-from .cue_writer import CueWriter, WordedCue
+from .cue_writer import CueWriter, WordedCue, words_of
 from .phrase_reading import load_phrases
 from .phrases import LEVELS
 from .reserved_texts import reserved_hashes, text_hash
+from .sayings import SAYINGS_TABLE, load_sayings, sayings_for
 
 DEFAULT_COMBINATIONS = 5000
-KINDS = ("single", "pair", "triple")
+KINDS = ("rest", "single", "pair", "triple")
+SEVERAL = "several"
+_STOP = re.compile(r"[.!?…]\W*$")
 FORMS = ("sentence", "prompt")
 # What everyday words do not tell apart: raised brows, an open mouth.
 _SAID_ALIKE = (frozenset(("AU1", "AU2")), frozenset(("AU25", "AU26", "AU27")))
@@ -40,10 +46,11 @@ class CueItem:
     Attributes:
         id: 16 hex digits, a stable hash of the description.
         description: A sentence or a short prompt, distinct among the items.
-        action_units: In notation, in the mapping's order: ``("AU12B",)``, ``("AUL43",)``.
+        action_units: In notation, in the mapping's order: ``("AU12B",)``, ``("AUL43",)``; empty for
+            a face at rest.
         form: "sentence" or "prompt".
-        cue: Canonical name of the combination, ``"AU12B+AUL14C"``.
-        kind: "single", "pair" or "triple", by the number of units.
+        cue: Canonical name of the combination, ``"AU12B+AUL14C"``; "" at rest.
+        kind: "rest", "single", "pair", "triple" or "several", by the number of units.
         cues_version: The table that the words come from.
     """
 
@@ -62,8 +69,11 @@ def cue_items(
     seed: int = 0,
     combinations: int = DEFAULT_COMBINATIONS,
     table: CueTable | None = None,
+    sayings: str | Path | None = SAYINGS_TABLE,
 ) -> list[CueItem]:
     """Word every action unit of a mapping at every intensity and side, and sampled combinations.
+
+    The sayings that the mapping can show come after them.
 
     The same arguments give the same items in the same order. No two descriptions have the same
     words, whatever their case and punctuation, and none those of a text that models are tested on
@@ -74,38 +84,64 @@ def cue_items(
         seed: Seeds every choice of words, and the combinations.
         combinations: How many pairs and triples are drawn; looks (a smirk, a gasp) come on top.
         table: Default: the packaged table of cue phrases.
+        sayings: The table of sayings, by name or path; None for none.
 
     Raises:
         TableError: The table has no row for a unit of the mapping, or no words for a cell.
     """
     table = table or load_cue_table()
-    reserved = reserved_hashes()
-    return [
-        as_item(worded, table)
+    items = [
+        as_item(worded.description, worded.units, worded.form, table.version)
         for worded in word_cues(mapping, seed, combinations, table)
-        if text_hash(worded.description) not in reserved
     ]
+    if sayings is not None:
+        items += saying_items(mapping, sayings, {words_of(item.description) for item in items})
+    reserved = reserved_hashes()
+    return [item for item in items if text_hash(item.description) not in reserved]
 
 
 def word_cues(mapping: AUMapping, seed: int, combinations: int, table: CueTable) -> list[WordedCue]:
-    """The texts behind ``cue_items``, with their registers and patterns; arguments as there."""
+    """The texts of parts behind ``cue_items``, with registers and patterns; arguments as there."""
     writer = CueWriter(mapping, table, seed)
     writer.word_rows()
     writer.word_combinations(combinations)
     return writer.worded
 
 
-def as_item(worded: WordedCue, table: CueTable) -> CueItem:
+def saying_items(
+    mapping: AUMapping, sayings: str | Path = SAYINGS_TABLE, known: Set[str] = frozenset()
+) -> list[CueItem]:
+    """The sayings that a mapping can show, but those whose words are among ``known``."""
+    version = load_sayings(sayings).version
+    return [
+        as_item(saying.text, saying.units, form_of(saying.text), version)
+        for saying in sayings_for(mapping, sayings)
+        if words_of(saying.text) not in known
+    ]
+
+
+def form_of(text: str) -> str:
+    """What begins with a capital and ends with a full stop or the like is a "sentence"."""
+    opening = next((character for character in text if character.isalnum()), "")
+    return "sentence" if opening.isupper() and _STOP.search(text) else "prompt"
+
+
+def kind_of(units: int) -> str:
+    """How a number of action units is called."""
+    return KINDS[units] if units < len(KINDS) else SEVERAL
+
+
+def as_item(text: str, units: Sequence[ActionUnit], form: str, version: str) -> CueItem:
     """The item of one text."""
-    names = tuple(str(unit) for unit in worded.units)
+    names = tuple(str(unit) for unit in units)
     return CueItem(
-        id=blake2b(worded.description.encode(), digest_size=8).hexdigest(),
-        description=worded.description,
+        id=blake2b(text.encode(), digest_size=8).hexdigest(),
+        description=text,
         action_units=names,
-        form=worded.form,
+        form=form,
         cue="+".join(names),
-        kind=KINDS[len(names) - 1],
-        cues_version=table.version,
+        kind=kind_of(len(names)),
+        cues_version=version,
     )
 
 
@@ -148,7 +184,9 @@ def describe_cues(
     writer.word_rows()
     writer.word_combinations(combinations)
     worded = writer.worded
-    items = [as_item(text, table) for text in worded]
+    items = [as_item(text.description, text.units, text.form, table.version) for text in worded]
+    known = {words_of(item.description) for item in items}
+    sayings = saying_items(mapping, known=known)
     singles = [text for text in worded if len(text.units) == 1]
     cells = Counter(text.units[0] for text in singles)
     patterns: dict[str, set[str]] = {unit: set() for unit in mapping.action_units}
@@ -165,6 +203,11 @@ def describe_cues(
         "kinds": dict(Counter(item.kind for item in items)),
         "forms": dict(Counter(item.form for item in items)),
         "registers": dict(Counter(text.register for text in worded)),
+        "sayings": {
+            "items": len(sayings),
+            "registers": dict(Counter(saying.register for saying in sayings_for(mapping))),
+            "kinds": dict(Counter(item.kind for item in sayings)),
+        },
         "letters": dict(Counter(str(text.units[0].intensity) for text in singles)),
         "sides": dict(Counter(str(text.units[0].side) for text in singles)),
         "distinct_combinations": len({item.cue for item in items}),

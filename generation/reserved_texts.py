@@ -11,12 +11,17 @@ from functools import lru_cache
 
 from .tables_reading import read_table
 
-RESERVED_TABLE = "reserved_texts-v1"
+RESERVED_TABLE = "reserved_texts-v2"
 
 
 def text_hash(text: str) -> str:
-    """16 hexadecimal digits over a text's letters: case, signs and spaces make no difference."""
-    letters = "".join(character for character in text.casefold() if character.isalpha())
+    """16 hexadecimal digits over a text's letters: case, signs and spaces make no difference.
+
+    A text without letters ("1+2+5", an emoji) is told apart by its signs.
+    """
+    folded = text.casefold()
+    letters = "".join(character for character in folded if character.isalpha())
+    letters = letters or "".join(folded.split())
     return hashlib.sha256(letters.encode()).hexdigest()[:16]
 
 

@@ -59,7 +59,10 @@ class ExpressionConfig(PreTrainedConfig):
         text_encoder_width: Length of the encoder's text features.
         text_encoder_pooling: "mean" over tokens, "cls" for the first token, or "projection" for the
             ``text_embeds`` of a CLIP-like model.
-        text_encoder_normalize: Whether features are scaled to unit L2 length after pooling.
+        text_encoder_layers: Hidden states that are pooled and joined, 0 for the word embeddings;
+            ``None`` pools the last one alone. The word embeddings say which words there are (left
+            or right, a number), the last layer what they mean together.
+        text_encoder_normalize: Whether each pooled layer is scaled to unit L2 length.
         text_encoder_max_length: Tokens beyond this number are cut off.
         **kwargs: Further fields of ``PreTrainedConfig``.
 
@@ -85,6 +88,7 @@ class ExpressionConfig(PreTrainedConfig):
         text_encoder_revision: str | None = None,
         text_encoder_width: int = 384,
         text_encoder_pooling: str = "mean",
+        text_encoder_layers: Sequence[int] | None = None,
         text_encoder_normalize: bool = True,
         text_encoder_max_length: int = 128,
         **kwargs: Any,  # noqa: ANN401
@@ -103,6 +107,7 @@ class ExpressionConfig(PreTrainedConfig):
         self.text_encoder_revision = text_encoder_revision
         self.text_encoder_width = text_encoder_width
         self.text_encoder_pooling = text_encoder_pooling
+        self.text_encoder_layers = text_encoder_layers
         self.text_encoder_normalize = text_encoder_normalize
         self.text_encoder_max_length = text_encoder_max_length
         self._check_types()
@@ -115,6 +120,11 @@ class ExpressionConfig(PreTrainedConfig):
             if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
                 raise ValueError(f"blendshape_names must be a list of names, not {names!r}")
             self.blendshape_names = list(names)
+        layers = self.text_encoder_layers
+        if layers is not None:
+            if not isinstance(layers, list | tuple) or not all(type(n) is int for n in layers):
+                raise ValueError(f"text_encoder_layers must be a list of numbers, not {layers!r}")
+            self.text_encoder_layers = list(layers)
         for name in ("dropout", "initializer_range"):
             value = getattr(self, name)
             if not isinstance(value, int | float):
@@ -157,6 +167,14 @@ class ExpressionConfig(PreTrainedConfig):
             raise ValueError(
                 f"text_encoder_pooling must be one of {known}, not {self.text_encoder_pooling!r}"
             )
+        layers = self.text_encoder_layers
+        if layers is not None:
+            if self.text_encoder_pooling == "projection":
+                raise ValueError("text_encoder_layers needs pooling mean or cls, not projection")
+            if not layers or min(layers) < 0 or len(set(layers)) < len(layers):
+                raise ValueError(
+                    f"text_encoder_layers must be different numbers from 0 up, not {layers!r}"
+                )
 
     @classmethod
     def from_dict(

@@ -176,6 +176,7 @@ def _metadata(model: ExpressionModel, part: str) -> dict[str, str]:
         "text_encoder": config.text_encoder,
         "text_encoder_revision": config.text_encoder_revision or "",
         "text_encoder_pooling": config.text_encoder_pooling,
+        "text_encoder_layers": json.dumps(config.text_encoder_layers),
         "text_encoder_normalize": json.dumps(config.text_encoder_normalize),
         "text_encoder_max_length": str(config.text_encoder_max_length),
     }

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from ..cache import cache_folder
 from ..progress import Progress
@@ -32,15 +33,19 @@ if TYPE_CHECKING:
 _TEXTS_PER_PART = 8192
 _TEXTS_AT_ONCE = 1024  # between two signs of progress
 _KEY_BYTES = 16
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def encoder_key(config: ExpressionConfig) -> str:
+def encoder_key(config: ExpressionConfig, precision: str = "float32") -> str:
     """32 hexadecimal digits of SHA-256 over all of the encoder that a text's features depend on."""
     about = {
         "encoder": text_encoder_identity(config.text_encoder, config.text_encoder_revision),
         "pooling": config.text_encoder_pooling,
         "normalize": config.text_encoder_normalize,
         "max_length": config.text_encoder_max_length,
+        "layers": config.text_encoder_layers,
+        "symbols": "named",  # as FrozenTextEncoder reads them
+        "precision": precision,
     }
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -52,6 +57,7 @@ def embed_texts(
     folder: Path | None = None,
     batch_size: int = 64,
     device: str = "cpu",
+    precision: str = "float32",
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Encode texts, or find them already encoded.
@@ -62,6 +68,7 @@ def embed_texts(
         folder: Cache folder; ``cache_folder()`` when left out.
         batch_size: Texts per forward pass.
         device: Where the encoder runs.
+        precision: "float32" or "bfloat16", what it computes in.
         progress: Told of each finished part.
 
     Returns:
@@ -72,7 +79,7 @@ def embed_texts(
         OSError: If the cache folder cannot be written.
         ValueError: If the encoder's features are not ``text_encoder_width`` long.
     """
-    parent = (folder or cache_folder()) / "text_features" / encoder_key(config)
+    parent = (folder or cache_folder()) / "text_features" / encoder_key(config, precision)
     keys = [hashlib.sha256(text.encode()).digest()[:_KEY_BYTES] for text in texts]
     path = parent / f"rows-{_digest(keys)}.npy"
     if not path.is_file():
@@ -81,7 +88,15 @@ def embed_texts(
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in places}
         if progress is not None:
             progress.update(len(texts) - len(missing))
-        for part in _encode_parts(missing, config, parent, batch_size, device, progress):
+        for part in _encode_parts(
+            missing,
+            config,
+            parent,
+            progress,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+        ):
             _add_places(places, part)
         _gather(path, [places[key] for key in keys], config.text_encoder_width)
     return np.load(path, mmap_mode="r", allow_pickle=False)
@@ -112,9 +127,11 @@ def _encode_parts(
     missing: dict[bytes, str],
     config: ExpressionConfig,
     parent: Path,
+    progress: Progress | None,
+    *,
     batch_size: int,
     device: str,
-    progress: Progress | None,
+    precision: str,
 ) -> Iterator[Path]:
     """Encode texts part by part; yields the keys file of every finished part."""
     if not missing:
@@ -128,7 +145,12 @@ def _encode_parts(
         rows = np.empty((len(keys), config.text_encoder_width), np.float32)
         for first in range(0, len(keys), _TEXTS_AT_ONCE):
             chunk = keys[first : first + _TEXTS_AT_ONCE]
-            features = encoder([missing[k] for k in chunk], batch_size=batch_size, device=device)
+            features = encoder(
+                [missing[k] for k in chunk],
+                batch_size=batch_size,
+                device=device,
+                dtype=_DTYPES[precision],
+            )
             rows[first : first + len(chunk)] = features.cpu().numpy()
             if progress is not None:
                 progress.update(len(chunk))

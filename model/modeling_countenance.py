@@ -11,7 +11,8 @@ torch, transformers, the standard library and that file, and raises only built-i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,28 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_countenance import ExpressionConfig, resolve_text_encoder
+
+# Tokens per forward pass on a CPU: more leave the cache (64 lines of 20 tokens took a tenth longer
+# than four times 16, 256 took 1.7 times as long). Only the speed depends on it.
+_CPU_TOKENS = 512
+_CHARACTERS_PER_TOKEN = 4
+
+
+def _batches_of_like_length(
+    texts: Sequence[str], batch_size: int, tokens: int | None
+) -> Iterator[list[int]]:
+    """Split into batches of at most ``batch_size`` texts and about ``tokens`` tokens, by index."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    batch: list[int] = []
+    for i in order:  # each is the longest so far, so all of its batch are padded to it
+        size = len(texts[i]) // _CHARACTERS_PER_TOKEN + 2
+        full = tokens is not None and (len(batch) + 1) * size > tokens
+        if batch and (full or len(batch) == batch_size):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def _is_unused(weight: str) -> bool:
@@ -45,6 +68,7 @@ class FrozenTextEncoder:
         self.config = config
         self._tokenizer: Any = None
         self._model: Any = None
+        self._symbols: dict[str, str] = {}
 
     def load(self) -> None:
         """Load the encoder, unless it is loaded already.
@@ -78,14 +102,21 @@ class FrozenTextEncoder:
 
     @torch.no_grad()
     def __call__(
-        self, texts: Sequence[str], batch_size: int = 64, device: torch.device | str = "cpu"
+        self,
+        texts: Sequence[str],
+        batch_size: int = 64,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """Encode texts.
 
         Args:
             texts: Any number of strings; beyond ``text_encoder_max_length`` tokens they are cut.
-            batch_size: Texts per forward pass; texts of like length go together.
+            batch_size: Most texts per forward pass; texts of like length go together, on a CPU as
+                many as its cache holds.
             device: Where to compute; the encoder moves there.
+            dtype: What to compute in; the encoder is converted. bfloat16 is about twice as fast on
+                a CPU with avx512_bf16; its features have a cosine of 0.9999 to float32's.
 
         Returns:
             float32 (n, ``text_encoder_width``) on ``device``, in the order of ``texts``.
@@ -95,12 +126,11 @@ class FrozenTextEncoder:
             ValueError: If the encoder's features are not ``text_encoder_width`` long.
         """
         self.load()
-        self._model.to(device)
+        self._in(device, dtype)
         width = self.config.text_encoder_width
         features = torch.empty(len(texts), width, device=device)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
+        on_cpu = torch.device(device).type == "cpu"
+        for rows in _batches_of_like_length(texts, batch_size, _CPU_TOKENS if on_cpu else None):
             pooled = self._encode_batch([texts[i] for i in rows], device)
             if pooled.shape[1] != width:
                 raise ValueError(
@@ -110,19 +140,59 @@ class FrozenTextEncoder:
             features[rows] = pooled.float()
         return features
 
+    def _in(self, device: torch.device | str, dtype: torch.dtype) -> None:
+        if self._model.dtype != dtype:  # from its file, or what was rounded once would stay so
+            self._model = None
+            self.load()
+        self._model.to(device, dtype)
+
     def _encode_batch(self, texts: list[str], device: torch.device | str) -> Tensor:
         config = self.config
         cut = {"truncation": True, "max_length": config.text_encoder_max_length}
+        texts = [self._with_named_symbols(text) for text in texts]
         tokens = self._tokenizer(texts, padding=True, return_tensors="pt", **cut).to(device)
-        output = self._model(**tokens)
+        layers = config.text_encoder_layers
+        output = self._model(**tokens, output_hidden_states=layers is not None)
         if config.text_encoder_pooling == "projection":
-            pooled = output.text_embeds
-        elif config.text_encoder_pooling == "cls":
-            pooled = output.last_hidden_state[:, 0]
-        else:
-            mask = tokens["attention_mask"].unsqueeze(-1)
-            pooled = (output.last_hidden_state * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return F.normalize(pooled, dim=-1) if config.text_encoder_normalize else pooled
+            return self._scaled(output.text_embeds)
+        states = [output.last_hidden_state]
+        if layers is not None:
+            if max(layers) >= len(output.hidden_states):
+                raise ValueError(
+                    f"the text encoder {config.text_encoder!r} has hidden states 0 to "
+                    f"{len(output.hidden_states) - 1}, not {max(layers)} (text_encoder_layers)"
+                )
+            states = [output.hidden_states[layer] for layer in layers]
+        mask = tokens["attention_mask"].unsqueeze(-1)
+        return torch.cat([self._scaled(self._pool(state, mask)) for state in states], dim=-1)
+
+    def _with_named_symbols(self, text: str) -> str:
+        """Put the Unicode name in the place of every emoji or sign that the tokenizer lacks.
+
+        To a BERT vocabulary an angry and a happy emoji are the same unknown token.
+        """
+        if text.isascii():
+            return text
+        return "".join(map(self._with_name, text))
+
+    def _with_name(self, character: str) -> str:
+        if unicodedata.category(character) != "So":
+            return character
+        known = self._symbols.get(character)
+        if known is None:
+            name = unicodedata.name(character, "").lower()
+            lacking = self._tokenizer.tokenize(character) == [self._tokenizer.unk_token]
+            known = f" {name} " if name and lacking else character
+            self._symbols[character] = known
+        return known
+
+    def _pool(self, state: Tensor, mask: Tensor) -> Tensor:
+        if self.config.text_encoder_pooling == "cls":
+            return state[:, 0]
+        return (state * mask).sum(1) / mask.sum(1).clamp(min=1)
+
+    def _scaled(self, pooled: Tensor) -> Tensor:
+        return F.normalize(pooled, dim=-1) if self.config.text_encoder_normalize else pooled
 
 
 class _ClampStraightThrough(torch.autograd.Function):
@@ -319,7 +389,9 @@ class ExpressionModel(PreTrainedModel):
                     f"text {i} is not valid Unicode: a lone surrogate at character {error.start}; "
                     "give text that was decoded from UTF-8"
                 ) from error
-        features = self.text_encoder(texts, batch_size=batch_size, device=self.device)
+        features = self.text_encoder(
+            texts, batch_size=batch_size, device=self.device, dtype=self.dtype
+        )
         return self.text_projector(features.to(self.dtype))
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ _CLIP_TYPES = ("clip", "clip_text_model")
 _LONGEST = 512
 
 
-def describe_text_encoder(name: str, revision: str | None = None) -> dict[str, Any]:
+def describe_text_encoder(
+    name: str, revision: str | None = None, layers: Sequence[int] | None = None
+) -> dict[str, Any]:
     """Read how a text encoder's features are formed.
 
     A CLIP model gives its projected ``text_embeds``; a sentence-transformers model is pooled and
@@ -32,6 +35,7 @@ def describe_text_encoder(name: str, revision: str | None = None) -> dict[str, A
     Args:
         name: Folder or Hub name.
         revision: Git revision on the Hub.
+        layers: Hidden states to pool and join; ``None`` for the last one alone.
 
     Returns:
         The ``text_encoder*`` fields of ``ExpressionConfig``.
@@ -55,8 +59,14 @@ def describe_text_encoder(name: str, revision: str | None = None) -> dict[str, A
         "text_encoder_revision": revision,
         "text_encoder_pooling": "mean",
         "text_encoder_normalize": False,
+        "text_encoder_layers": None if layers is None else list(layers),
     }
     if config.model_type in _CLIP_TYPES:
+        if layers is not None:
+            raise ModelError(
+                f"text encoder {name}: text_encoder_layers is for encoders that are pooled over "
+                "tokens, and a CLIP model gives its projection; leave text_encoder_layers out"
+            )
         text = getattr(config, "text_config", config)
         return fields | {
             "text_encoder_pooling": "projection",
@@ -69,7 +79,7 @@ def describe_text_encoder(name: str, revision: str | None = None) -> dict[str, A
             f"text encoder {name}: its config.json ({config.model_type}) has no hidden_size; give "
             "an encoder of text, such as sentence-transformers/all-MiniLM-L6-v2"
         )
-    fields["text_encoder_width"] = width
+    fields["text_encoder_width"] = width * (1 if layers is None else len(layers))
     fields["text_encoder_max_length"] = min(
         getattr(config, "max_position_embeddings", _LONGEST), _LONGEST
     )

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from ..au_mapping import load_mapping
 from ..errors import CountenanceError, DatasetError, ModelError, TableError
 from ..progress import Progress
-from .accelerating import close_trackers, make_accelerator
+from .accelerating import choose_encode_precision, close_trackers, make_accelerator
 from .batches import TextIndex, TrainingItems, index_texts, validation_items
 from .checkpoint import check_output, write_checkpoint
 from .configuration_countenance import ExpressionConfig
@@ -69,7 +69,11 @@ def train(config: TrainingConfig) -> dict[str, Any]:
     check_output(output, overwrite=config.overwrite)
     accelerator = make_accelerator(config)
     # What "auto" came to: the checkpoint tells it, and a run is finished as it was begun.
-    config = dataclasses.replace(config, mixed_precision=accelerator.mixed_precision)
+    config = dataclasses.replace(
+        config,
+        mixed_precision=accelerator.mixed_precision,
+        encode_precision=choose_encode_precision(config.encode_precision, accelerator.device),
+    )
     if config.batch_size % accelerator.num_processes:
         raise ModelError(
             f"training configuration: batch_size is {config.batch_size}, expected a multiple of "
@@ -156,7 +160,9 @@ def _model_config(config: TrainingConfig, data: ExpressionData) -> ExpressionCon
         expression_size=config.expression_size,
         blendshape_names=names,
         mapping_version=data.mapping_version,
-        **describe_text_encoder(config.text_encoder, config.text_encoder_revision),
+        **describe_text_encoder(
+            config.text_encoder, config.text_encoder_revision, config.text_encoder_layers
+        ),
         **config.model,
     )
 
@@ -187,6 +193,7 @@ def _features(
                     model_config,
                     batch_size=config.encode_batch_size,
                     device=str(accelerator.device),
+                    precision=config.encode_precision,
                     progress=progress,
                 )
         except (OSError, ValueError) as error:

@@ -38,6 +38,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "schedule": ("constant", "cosine"),
     "keep": ("best", "last"),
     "mixed_precision": ("auto", "no", "bf16", "fp16"),
+    "encode_precision": ("auto", "float32", "bfloat16"),
     "trackers": (None, "tensorboard"),
 }
 _MODEL_FIELDS = (
@@ -65,6 +66,8 @@ class TrainingConfig:
         expression_size: Blendshape weights per face in the dataset.
         text_encoder: Folder or Hub name of the frozen text encoder.
         text_encoder_revision: Its git revision on the Hub.
+        text_encoder_layers: Its hidden states that are pooled and joined, 0 for the word
+            embeddings; ``None`` for the last one alone. Not for CLIP.
         lambda_ae: Weight of the reconstruction loss.
         lambda_emb: Weight of the embedding alignment loss.
         lambda_multi: Weight of the multimodal reconstruction loss.
@@ -97,7 +100,9 @@ class TrainingConfig:
             (the packaged encoder's features have a mean square of 1/384, 0.05 squared).
         mixed_precision: "no", "bf16" or "fp16", as accelerate takes it, or "auto": bf16 on a GPU
             that computes in it, else no.
-        encode_batch_size: Texts per forward pass of the text encoder.
+        encode_batch_size: Most texts per forward pass of the text encoder.
+        encode_precision: "float32" or "bfloat16", what the text encoder computes in ahead of
+            training, or "auto": bfloat16 where the hardware computes in it, else float32.
         threads: CPU threads of a process; ``None`` leaves torch's choice. On a busy machine one
             thread is many times faster than one per core.
         trackers: "tensorboard" writes the figures of every validation for TensorBoard; ``None``
@@ -113,6 +118,7 @@ class TrainingConfig:
     expression_size: int = 51
     text_encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
     text_encoder_revision: str | None = None
+    text_encoder_layers: tuple[int, ...] | None = None
     lambda_ae: float = 1.0
     lambda_emb: float = 10.0
     lambda_multi: float = 10.0
@@ -139,6 +145,7 @@ class TrainingConfig:
     perturbed_target: bool = False
     text_noise: float = 0.0
     mixed_precision: str = "no"
+    encode_precision: str = "float32"
     encode_batch_size: int = 64
     threads: int | None = None
     trackers: str | None = None
@@ -163,6 +170,7 @@ class TrainingConfig:
         if self.epochs is None and self.max_steps is None:
             raise ModelError("training configuration: give epochs, max_steps or both")
         self._check_kind_weights()
+        self._check_layers()
         unknown = sorted(set(self.model) - set(_MODEL_FIELDS))
         if unknown:
             raise ModelError(
@@ -206,6 +214,18 @@ class TrainingConfig:
         )
         self._require("kind_weights", right, "three weights (t, e, d), 0 or more, not all 0")
         self.kind_weights = (weights[0], weights[1], weights[2])
+
+    def _check_layers(self) -> None:
+        layers = self.text_encoder_layers
+        if layers is None:
+            return
+        right = (
+            isinstance(layers, list | tuple)
+            and all(type(layer) is int and layer >= 0 for layer in layers)
+            and len(set(layers)) == len(layers) > 0
+        )
+        self._require("text_encoder_layers", right, "different numbers from 0 up, or null")
+        self.text_encoder_layers = tuple(layers)
 
     def _require(self, name: str, right: bool, expected: str) -> None:
         if not right:

@@ -9,7 +9,10 @@ import pytest
 
 from countenance.au_mapping import load_mapping
 from countenance.dataset_script.verify_cues import check_cues
-from countenance.generation.cues import cue_items
+from countenance.generation.cue_writer import words_of
+from countenance.generation.cues import cue_items, saying_items
+from countenance.generation.reserved_texts import reserved_hashes, text_hash
+from countenance.generation.sayings import SAYINGS_TABLE
 
 FILES = ("train.parquet", "test.parquet")
 SEED, COMBINATIONS = 4, 30
@@ -17,7 +20,7 @@ SEED, COMBINATIONS = 4, 30
 
 @pytest.fixture(scope="module")
 def rows():
-    items = cue_items(load_mapping("v1"), seed=SEED, combinations=COMBINATIONS)
+    items = cue_items(load_mapping("v1"), seed=SEED, combinations=COMBINATIONS, sayings=None)
     return sorted((asdict(item) for item in items), key=lambda row: row["id"])
 
 
@@ -61,6 +64,19 @@ def test_lost_and_strange_cues_are_named(rows, tmp_path):
 
 def test_another_seed_makes_other_cues(rows, tmp_path):
     assert len(check(tmp_path, rows, cues={"seed": 5, "combinations": COMBINATIONS})) > 100
+
+
+def test_sayings_are_compared_where_the_dataset_names_them(rows, tmp_path):
+    known = {words_of(row["description"]) for row in rows}
+    sayings = [asdict(item) for item in saying_items(load_mapping("v1"), known=known)]
+    reserved = reserved_hashes()
+    sayings = [row for row in sayings if text_hash(row["description"]) not in reserved]
+    said = {"seed": SEED, "combinations": COMBINATIONS, "sayings": SAYINGS_TABLE}
+    assert check(tmp_path, rows + sayings, cues=said) == []
+    changed = [sayings[0] | {"action_units": ("AU34",), "cue": "AU34"}, *sayings[1:-1]]
+    messages = [str(fault) for fault in check(tmp_path, rows + changed, cues=said)]
+    assert any("action_units: AU34, and sayings-v1 makes AU" in message for message in messages)
+    assert any("1 cues of sayings-v1 are missing" in message for message in messages)
 
 
 def test_older_datasets_and_other_tables_are_not_compared(rows, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from countenance.errors import ModelError
 from countenance.model import TrainingConfig, accelerating, train
 from countenance.model import fit as fit_module
-from countenance.model.accelerating import choose_precision, log_figures
+from countenance.model.accelerating import choose_encode_precision, choose_precision, log_figures
 
 
 @pytest.fixture
@@ -28,6 +28,15 @@ def scalars(folder):
         tag: {event.step: event.value for event in events.Scalars(tag)}
         for tag in events.Tags()["scalars"]
     }
+
+
+@pytest.mark.parametrize(("supported", "chosen"), [(True, "bfloat16"), (False, "float32")])
+def test_texts_are_encoded_in_bfloat16_where_the_cpu_computes_in_it(supported, chosen, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    cpu = torch.device("cpu")
+    assert choose_encode_precision("auto", cpu) == chosen
+    assert choose_encode_precision("float32", cpu) == "float32"
+    assert choose_encode_precision("bfloat16", cpu) == "bfloat16"
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,21 @@ def test_the_key_follows_from_the_encoder(config):
         ("text_encoder_normalize", False),
         ("text_encoder_pooling", "cls"),
         ("text_encoder_max_length", 8),
+        ("text_encoder_layers", [1]),
     ):
         other = ExpressionConfig(**{**describe_text_encoder(config.text_encoder), field: value})
         assert encoder_key(other) != key
+    assert encoder_key(config, "bfloat16") != key
+    assert encoder_key(config, "float32") == key
+
+
+def test_bfloat16_features_are_kept_apart_from_float32_ones(config):
+    exact = np.array(embed_texts(TEXTS, config))
+    rough = embed_texts(TEXTS, config, precision="bfloat16")
+    assert rough.dtype == np.float32
+    assert not np.array_equal(rough, exact)
+    np.testing.assert_allclose(rough, exact, atol=0.03)
+    assert np.array_equal(embed_texts(TEXTS, config), exact)
 
 
 def test_a_failed_run_leaves_no_features_behind(config, monkeypatch, tmp_path):

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, SiglipConfig
 
 from countenance.errors import ModelError
 from countenance.model import ExpressionConfig, ExpressionModel
 from countenance.model.configuration_countenance import resolve_text_encoder
-from countenance.model.modeling_countenance import FrozenTextEncoder
+from countenance.model.modeling_countenance import FrozenTextEncoder, _batches_of_like_length
 from countenance.model.text_encoders import describe_text_encoder, text_encoder_identity
 
 TEXTS = ["a smile", "the brows are lowered and knit, in anger", "joy"]
@@ -95,6 +97,79 @@ def test_padding_does_not_change_a_feature(tiny_sentence_encoder):
     padded = encoder(["joy", "a face strongly in anger , brows lowered and knit"])
     torch.testing.assert_close(padded[:1], alone)
     torch.testing.assert_close(alone.norm(dim=1), torch.ones(1))
+
+
+def test_layers_are_pooled_each_by_itself_and_joined(tiny_sentence_encoder):
+    config = ExpressionConfig(**describe_text_encoder(tiny_sentence_encoder, layers=[0, 1]))
+    assert config.text_encoder_width == 32
+    encoder = FrozenTextEncoder(config)
+    features = encoder(TEXTS)
+    tokens = encoder._tokenizer(TEXTS, padding=True, return_tensors="pt")
+    states = encoder._model(**tokens, output_hidden_states=True).hidden_states
+    mask = tokens["attention_mask"].unsqueeze(-1)
+    for layer, part in enumerate(features.split(16, dim=1)):
+        mean = (states[layer] * mask).sum(1) / mask.sum(1)
+        torch.testing.assert_close(part, torch.nn.functional.normalize(mean, dim=1))
+
+
+def test_the_last_layer_alone_is_what_no_layers_mean(tiny_sentence_encoder):
+    plain = FrozenTextEncoder(ExpressionConfig(**describe_text_encoder(tiny_sentence_encoder)))
+    features = plain(TEXTS)
+    last = plain._model.config.num_hidden_layers
+    fields = describe_text_encoder(tiny_sentence_encoder, layers=[last])
+    torch.testing.assert_close(FrozenTextEncoder(ExpressionConfig(**fields))(TEXTS), features)
+
+
+def test_a_layer_that_the_encoder_lacks_is_named(tiny_sentence_encoder):
+    config = ExpressionConfig(**describe_text_encoder(tiny_sentence_encoder, layers=[0, 99]))
+    with pytest.raises(ValueError, match=r"has hidden states 0 to \d+, not 99"):
+        FrozenTextEncoder(config)(TEXTS)
+
+
+def test_clip_has_no_layers_to_choose(tiny_clip):
+    with pytest.raises(ModelError, match="gives its projection; leave text_encoder_layers out"):
+        describe_text_encoder(tiny_clip, layers=[0])
+
+
+def test_emoji_that_the_tokenizer_lacks_are_told_apart(packaged_encoder):
+    encoder = FrozenTextEncoder(ExpressionConfig(**describe_text_encoder(packaged_encoder)))
+    angry, party, spelt = encoder(["so \U0001f621", "so \U0001f389", "so pouting face"])
+    assert torch.cosine_similarity(angry, party, dim=0) < 0.8
+    torch.testing.assert_close(angry, spelt)
+
+
+def test_signs_that_the_tokenizer_knows_stay(packaged_encoder):
+    encoder = FrozenTextEncoder(ExpressionConfig(**describe_text_encoder(packaged_encoder)))
+    encoder.load()
+    text = "caf\u00e9 \u2665 na\u00efve \u4eba"
+    assert encoder._with_named_symbols(text) == text
+
+
+def test_bfloat16_is_close_and_float32_exact_again_after_it(packaged_encoder):
+    encoder = FrozenTextEncoder(ExpressionConfig(**describe_text_encoder(packaged_encoder)))
+    exact = encoder(TEXTS)
+    rough = encoder(TEXTS, dtype=torch.bfloat16)
+    assert rough.dtype == torch.float32
+    assert torch.cosine_similarity(exact, rough).min() > 0.999
+    assert not torch.equal(exact, rough)
+    assert torch.equal(encoder(TEXTS), exact)
+
+
+@given(
+    st.lists(st.text(max_size=200), max_size=60),
+    st.integers(1, 20),
+    st.none() | st.integers(1, 300),
+)
+def test_batches_hold_every_text_once_and_no_more_than_they_may(texts, batch_size, tokens):
+    batches = list(_batches_of_like_length(texts, batch_size, tokens))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(texts)))
+    assert all(1 <= len(batch) <= batch_size for batch in batches)
+    lengths = [len(texts[i]) for batch in batches for i in batch]
+    assert lengths == sorted(lengths)
+    if tokens is not None:
+        for batch in batches:
+            longest = max(len(texts[i]) for i in batch) // 4 + 2
+            assert len(batch) == 1 or len(batch) * longest <= tokens
 
 
 def test_an_encoder_without_sentence_transformers_files_is_mean_pooled(
