@@ -29,7 +29,9 @@ class Loop:
     """The training loop of a preset over the packaged transcripts, with random faces."""
 
     def __init__(self, config: TrainingConfig) -> None:
-        about = describe_text_encoder(config.text_encoder, config.text_encoder_revision)
+        about = describe_text_encoder(
+            config.text_encoder, config.text_encoder_revision, config.text_encoder_layers
+        )
         self.config = config
         self.texts = [item.text for item in read_corpora([CorpusSpec("samples")]).transcripts]
         self.model = ExpressionModel(ExpressionConfig(**about, **config.model))

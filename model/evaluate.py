@@ -21,6 +21,7 @@ from .checkpoint import cannot_write, load_model, probe_folder, write_json, writ
 from .evaluation import Evaluation, measure
 from .evaluation_markdown import render_report
 from .evaluation_settings import BASELINE_SETS, EvaluationSettings
+from .features import PRECISIONS
 
 __all__ = ["begin_report", "evaluate", "main", "measure_checkpoint", "write_metrics"]
 
@@ -73,7 +74,7 @@ def measure_checkpoint(
 ) -> Evaluation:
     """Load a checkpoint and measure it, writing nothing; arguments and errors as ``evaluate``."""
     model = load_model(checkpoint, with_text_encoder=False)
-    evaluation = measure(model, dataset, settings)
+    evaluation = measure(model, dataset, settings, _trained_precision(checkpoint))
     evaluation.metrics.update(
         {
             "checkpoint": str(checkpoint),
@@ -83,6 +84,16 @@ def measure_checkpoint(
         }
     )
     return evaluation
+
+
+def _trained_precision(checkpoint: str | Path) -> str:
+    """What the checkpoint's own training features were computed in, where it says so."""
+    path = Path(checkpoint) / "training_config.json"
+    try:
+        named = json.loads(path.read_text(encoding="utf-8"))["encode_precision"]
+    except (OSError, ValueError, KeyError, TypeError):
+        named = None
+    return named if named in PRECISIONS else "float32"
 
 
 def begin_report(out: Path) -> None:

@@ -61,7 +61,10 @@ class Evaluation:
 
 
 def measure(
-    model: ExpressionModel, dataset: str | Path, settings: EvaluationSettings
+    model: ExpressionModel,
+    dataset: str | Path,
+    settings: EvaluationSettings,
+    train_precision: str = "float32",
 ) -> Evaluation:
     """Measure a model on the test split of a dataset.
 
@@ -69,6 +72,8 @@ def measure(
         model: The model; its text encoder is loaded only where features are not cached.
         dataset: Dataset folder or Hub name.
         settings: What to measure, on how much.
+        train_precision: What the text encoder computes the baselines' training features in; those
+            that the model was trained on are in the cache. Test texts are always in float32.
 
     Raises:
         DatasetError: If the dataset cannot be used, or was built with another mapping.
@@ -76,7 +81,12 @@ def measure(
     """
     test = load_split(dataset, "test", model.config)
     train = load_split(
-        dataset, "train", model.config, limit=settings.train_items, seed=settings.seed
+        dataset,
+        "train",
+        model.config,
+        limit=settings.train_items,
+        seed=settings.seed,
+        precision=train_precision,
     )
     ours = _Answers.of(model, test, settings.batch_size)
     figures = _Figures(train, test, settings)

@@ -109,6 +109,7 @@ def load_split(
     *,
     limit: int | None = None,
     seed: int = 0,
+    precision: str = "float32",
 ) -> EvaluationSplit:
     """Load a split of both configurations and encode its texts.
 
@@ -118,6 +119,7 @@ def load_split(
         config: Of the model: its text encoder, expression size and mapping.
         limit: Items to take at most from either configuration, drawn by ``seed``.
         seed: See ``limit``.
+        precision: What the text encoder computes in, see ``embed_texts``.
 
     Raises:
         DatasetError: If the dataset cannot be used, or was built with another mapping.
@@ -131,7 +133,7 @@ def load_split(
     units = load_action_units(dataset, split)
     cues = load_cues(dataset, split, **expected)
     rows = draw_rows(len(data), limit, seed)
-    features = _Features(config)
+    features = _Features(config, precision)
     pairs = _quadruple_pairs(_taken(data, rows), _chosen(units, rows), features)
     if cues is not None:
         kept = draw_rows(len(cues), limit, seed)
@@ -146,13 +148,15 @@ def load_split(
 class _Features:
     """Encodes texts with the model's frozen encoder, through the feature cache."""
 
-    def __init__(self, config: ExpressionConfig) -> None:
-        self._config = config
+    def __init__(self, config: ExpressionConfig, precision: str) -> None:
+        self._config, self._precision = config, precision
 
     def __call__(self, texts: list[str]) -> NDArray[np.float32]:
         with Progress("encode texts", len(texts)) as progress, quiet_transformers():
             try:
-                return embed_texts(texts, self._config, progress=progress)
+                return embed_texts(
+                    texts, self._config, precision=self._precision, progress=progress
+                )
             except (OSError, ValueError) as error:
                 raise ModelError(str(error)) from error
 

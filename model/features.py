@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _TEXTS_PER_PART = 8192
 _TEXTS_AT_ONCE = 1024  # between two signs of progress
 _KEY_BYTES = 16
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def encoder_key(config: ExpressionConfig, precision: str = "float32") -> str:
@@ -149,7 +149,7 @@ def _encode_parts(
                 [missing[k] for k in chunk],
                 batch_size=batch_size,
                 device=device,
-                dtype=_DTYPES[precision],
+                dtype=PRECISIONS[precision],
             )
             rows[first : first + len(chunk)] = features.cpu().numpy()
             if progress is not None:
