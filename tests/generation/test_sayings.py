@@ -13,7 +13,7 @@ from countenance.generation.reserved_texts import reserved_hashes, text_hash
 from countenance.generation.sayings import load_sayings, sayings_for
 from countenance.generation.tables_reading import TABLES
 
-REGISTERS = [
+REGISTERS = {
     "plain",
     "stage",
     "chat",
@@ -23,7 +23,7 @@ REGISTERS = [
     "dialogue",
     "caption",
     "animator",
-]
+}
 
 
 @pytest.fixture(scope="module")
