@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 # By path: importing the room would import torch, and nothing here computes.
 _MODEL_CODE = tuple(
     Path(__file__).parent / "model" / name
-    for name in ("configuration_countenance.py", "modeling_countenance.py")
+    for name in (
+        "configuration_countenance.py",
+        "modeling_countenance.py",
+        "text_encoder_countenance.py",
+    )
 )
 
 push_app = typer.Typer(

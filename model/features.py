@@ -24,7 +24,7 @@ import torch
 from ..cache import cache_folder
 from ..progress import Progress
 from .configuration_countenance import ExpressionConfig
-from .modeling_countenance import FrozenTextEncoder
+from .text_encoder_countenance import FrozenTextEncoder
 from .text_encoders import load_text_encoder, text_encoder_identity
 
 if TYPE_CHECKING:

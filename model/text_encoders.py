@@ -18,7 +18,7 @@ from transformers.utils import cached_file
 
 from ..errors import ModelError
 from .configuration_countenance import resolve_text_encoder
-from .modeling_countenance import FrozenTextEncoder
+from .text_encoder_countenance import FrozenTextEncoder
 
 _CLIP_TYPES = ("clip", "clip_text_model")
 _LONGEST = 512

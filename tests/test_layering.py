@@ -19,8 +19,17 @@ MAY_IMPORT = {
     "cards": FOUNDATION,
     "demo": FOUNDATION | {"au_mapping", "generation", "dataset_script", "model", "viewer", "cards"},
 }
-HUB_FILES = ("configuration_countenance.py", "modeling_countenance.py")
-HUB_IMPORTS = {"torch", "transformers", "configuration_countenance"}
+HUB_FILES = (
+    "configuration_countenance.py",
+    "modeling_countenance.py",
+    "text_encoder_countenance.py",
+)
+HUB_IMPORTS = {
+    "torch",
+    "transformers",
+    "configuration_countenance",
+    "text_encoder_countenance",
+}
 
 
 def python_files():

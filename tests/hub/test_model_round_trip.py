@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-CODE = ("configuration_countenance.py", "modeling_countenance.py")
+CODE = (
+    "configuration_countenance.py",
+    "modeling_countenance.py",
+    "text_encoder_countenance.py",
+)
 TEXTS = ["joy", "a slight, knowing smile"]
 
 LOAD = """

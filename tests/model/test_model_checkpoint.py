@@ -44,6 +44,7 @@ def test_a_checkpoint_holds_what_it_needs_and_no_pickle(checkpoint):
         "metrics.json",
         "model.safetensors",
         "modeling_countenance.py",
+        "text_encoder_countenance.py",
         "training_config.json",
     ]
     modes = {path.stat().st_mode for path in checkpoint.iterdir()}

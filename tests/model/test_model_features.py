@@ -8,7 +8,7 @@ from countenance.cache import cache_folder
 from countenance.model import ExpressionConfig
 from countenance.model import features as features_module
 from countenance.model.features import embed_texts, encoder_key
-from countenance.model.modeling_countenance import FrozenTextEncoder
+from countenance.model.text_encoder_countenance import FrozenTextEncoder
 from countenance.model.text_encoders import describe_text_encoder
 
 TEXTS = ["joy", "a face strongly in anger , brows lowered and knit", "i feel sadness .", ""]

@@ -13,7 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokeni
 from countenance.errors import ModelError
 from countenance.model import ExpressionConfig, ExpressionModel
 from countenance.model.configuration_countenance import resolve_text_encoder
-from countenance.model.modeling_countenance import FrozenTextEncoder, _batches_of_like_length
+from countenance.model.text_encoder_countenance import FrozenTextEncoder, _batches_of_like_length
 from countenance.model.text_encoders import describe_text_encoder, text_encoder_identity
 
 TEXTS = ["a smile", "the brows are lowered and knit, in anger", "joy"]
