@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Where the published corpora lie, for build-full; nothing else needs them.
 CORPORA := ../shared/data/corpora
 
-.PHONY: install demo test lint format bench bench-split build-full fit-head wheel constraints clean
+.PHONY: install demo test lint format bench bench-split build-full fit-head web wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -52,6 +52,11 @@ build-full: install
 fit-head: install
 	$(BIN)/countenance fit-head --corpus go_emotions=$(CORPORA)/go_emotions \
 	  --corpus tweet_intensity=$(CORPORA)/tweet_intensity --limit 15000 --out generation/heads/head-v1
+
+# What some tests and the page take from npm, outside the repository: the Khronos glTF validator and three.js.
+web:
+	npm install --prefix .cache/web --no-audit --no-fund --save-exact \
+	  gltf-validator@2.0.0-dev.3.10 three@0.187.0 @pixiv/three-vrm-core@3.5.5
 
 # Builds the wheel and installs it, with its dependencies, into an empty environment outside the checkout.
 wheel: install

@@ -16,7 +16,16 @@ from typing import Annotated
 
 import typer
 
-from . import cli_annotate, cli_build, cli_evaluate, cli_push, cli_reference, cli_review, cli_verify
+from . import (
+    cli_annotate,
+    cli_build,
+    cli_evaluate,
+    cli_export,
+    cli_push,
+    cli_reference,
+    cli_review,
+    cli_verify,
+)
 from .cli_options import JsonFlag, Seed, finish
 from .errors import CountenanceError, ModelError
 
@@ -80,6 +89,7 @@ def train(
 
 
 cli_evaluate.register(app)
+cli_export.register(app)
 
 
 @app.command()

@@ -51,6 +51,10 @@ class RenderError(CountenanceError):
     """A face or a figure cannot be drawn or written."""
 
 
+class ExportError(CountenanceError):
+    """An expression clip cannot be made, written to a format, or streamed."""
+
+
 class ReviewError(CountenanceError):
     """A review cannot be opened, served or saved, or a verdict is none that it knows."""
 

@@ -21,6 +21,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "express",
+    "export",
     "demo",
 )
 
