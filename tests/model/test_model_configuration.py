@@ -37,6 +37,14 @@ def test_it_survives_its_json_file(tmp_path):
         ({"blendshape_names": 5}, "blendshape_names must be a list of names, not 5"),
         ({"blendshape_names": [5]}, r"blendshape_names must be a list of names, not \[5\]"),
         ({"mapping_version": 1}, "mapping_version must be a string, not 1"),
+        ({"text_encoder_layers": [0, 0]}, r"must be different numbers from 0 up, not \[0, 0\]"),
+        ({"text_encoder_layers": [-1]}, r"must be different numbers from 0 up, not \[-1\]"),
+        ({"text_encoder_layers": []}, "must be different numbers from 0 up"),
+        ({"text_encoder_layers": "02"}, "must be a list of numbers, not '02'"),
+        (
+            {"text_encoder_layers": [0], "text_encoder_pooling": "projection"},
+            "needs pooling mean or cls, not projection",
+        ),
         ({"text_encoder_pooling": "max"}, "must be one of mean, cls, projection, not 'max'"),
     ],
 )

@@ -34,6 +34,25 @@ TINY = {
 }
 
 
+@pytest.mark.parametrize(
+    ("said", "precision"),
+    [
+        ('{"encode_precision": "bfloat16"}', "bfloat16"),
+        ('{"encode_precision": "float32"}', "float32"),
+        ('{"encode_precision": "int4"}', "float32"),
+        ("{}", "float32"),
+        ("[", "float32"),
+        (None, "float32"),
+    ],
+)
+def test_baselines_learn_from_features_of_the_precision_that_the_model_learned_from(
+    said, precision, tmp_path
+):
+    if said is not None:
+        (tmp_path / "training_config.json").write_text(said)
+    assert evaluate_module._trained_precision(tmp_path) == precision
+
+
 def test_the_report_says_how_far_off_the_model_is(tiny_checkpoint, tiny_dataset, tmp_path):
     metrics = evaluate(tiny_checkpoint, tiny_dataset, tmp_path / "report", **TINY)
     assert json.loads((tmp_path / "report" / "metrics.json").read_text()) == metrics

@@ -171,7 +171,7 @@ def test_saved_and_loaded_it_is_the_same_model(tiny_model, tmp_path):
 
 
 def test_it_loads_as_custom_code_without_countenance(tiny_model, tmp_path):
-    """As on the Hub: a folder with the weights and the code's files, and no countenance installed."""
+    """As on the Hub: a folder with the weights and the code, and no countenance installed."""
     folder = tmp_path / "checkpoint"
     tiny_model.save_pretrained(folder)
     for name in CODE:

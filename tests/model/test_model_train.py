@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from countenance.errors import DatasetError, ModelError
-from countenance.model import ExpressionModel, TrainingConfig, train
+from countenance.model import ExpressionModel, TrainingConfig, load_model, train
 from countenance.model import fit as fit_module
 from countenance.model.fit import batch_size, count_steps, learning_rate_factor
 from countenance.model.train import main
@@ -239,6 +239,24 @@ def test_it_runs_under_a_launcher(launcher, processes, tiny_settings, tmp_path):
     for here, there in zip(alone["history"], metrics["history"], strict=True):
         assert here == pytest.approx(there, rel=1e-4)  # the order of sums differs, nothing else
     assert ExpressionModel.from_pretrained(out).express(["joy"]).shape == (1, 51)
+
+
+def test_several_layers_of_the_text_encoder_are_trained_on_and_used(tiny_settings, tmp_path):
+    settings = tiny_settings | {"text_encoder_layers": [0, 1], "encode_precision": "auto"}
+    train(TrainingConfig(**settings, output=str(tmp_path / "out")))
+    model = load_model(tmp_path / "out")
+    assert model.config.text_encoder_layers == [0, 1]
+    assert model.text_projector.in_features == model.config.text_encoder_width == 32
+    assert model.express(["joy"]).shape == (1, 51)
+    said = json.loads((tmp_path / "out" / "training_config.json").read_text())
+    assert said["encode_precision"] in ("float32", "bfloat16")
+
+
+def test_layers_that_the_encoder_lacks_are_told_before_training(tiny_settings, tmp_path):
+    settings = tiny_settings | {"text_encoder_layers": [99]}
+    with pytest.raises(ModelError, match=r"has hidden states 0 to \d+, not 99"):
+        train(TrainingConfig(**settings, output=str(tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
 
 
 def test_cues_are_trained_on_as_often_as_asked(make_items, write_dataset, tiny_settings, tmp_path):
