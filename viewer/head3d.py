@@ -107,6 +107,8 @@ def head_mesh(version: str = "head-v1") -> HeadMesh:
     targets[np.linalg.norm(targets, axis=2) < _STILL] = 0.0
     vertices = _frozen(rigged.rest / 1000.0)
     seams = _seams(full, starts)
+    for numbers in (triangles, seams, rigged.mirror):
+        numbers.setflags(write=False)
     return HeadMesh(
         version=version,
         names=ARKIT_51,

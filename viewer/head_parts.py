@@ -116,6 +116,7 @@ def build_teeth(data: Mapping[str, Any], row: str) -> Part:
     inner = np.isclose(columns % 1, 0.5)
     gap = np.isclose(columns % 1, 0.0) & (columns > 0)
     down = -1.0 if row == "upper" else 1.0
+    ends = 0.0 if row == "upper" else -teeth["drop"] * share**2
     depth = edge_y - gum_y
     levels = [
         (-0.55, -1.0, "gum"),
@@ -124,11 +125,12 @@ def build_teeth(data: Mapping[str, Any], row: str) -> Part:
         (0.5, 0.4, "tooth"),
         (0.9, 0.2, "tooth"),
         (1.0, -0.5, "tooth"),
-        (0.95, -3.0, "tooth_gap"),
+        (0.95, -3.0, "tooth"),
+        (0.1, -3.6, "tooth_gap"),
     ]
     points, hues = [], []
     for at, out, colour in levels:
-        y = gum_y + at * depth - down * 0.8 * np.where(gap & (at > 0.8), 1.0, 0.0)
+        y = ends + gum_y + at * depth - down * 0.8 * np.where(gap & (at > 0.8), 1.0, 0.0)
         bulge = out + np.where(inner, 0.5, 0.0) - np.where(gap, 0.5, 0.0)
         points.append(np.stack([x, y * np.ones_like(x), z + bulge], 1))
         hue = np.tile(linear_colour(colours[colour]), (len(x), 1))

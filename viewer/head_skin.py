@@ -317,7 +317,7 @@ def _rims(
     a, b = step, (step + 1) % eye.around
     lid = np.concatenate([np.stack([start + a, a, start + b], 1), np.stack([start + b, a, b], 1)])
     slit, rings = mouth.rest[0], []
-    for back, apart in ((2.0, 0.5), (5.0, 2.0), (9.0, 5.0)):
+    for back, apart in ((2.0, -0.9), (5.0, 2.0), (9.0, 5.0)):
         ring = slit.copy()
         ring[:, 2] -= back
         ring[:, 1] += apart * mouth.sign
