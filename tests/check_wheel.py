@@ -33,6 +33,11 @@ units = draw_action_units(["joy"], 0.5, np.random.default_rng(0))
 face = mapping.to_blendshapes(units)
 assert face.max() > 0
 assert countenance.draw_face(face).startswith("<svg")
+from countenance.au_mapping import load_target  # noqa: E402
+from countenance.viewer.head3d import head_mesh  # noqa: E402
+
+assert len(load_target("mediapipe-v1").controls) == 52
+assert head_mesh().targets.shape[0] == 51
 
 from countenance.viewer.review import PAGE, load_reasons  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""The face drawing: 51 ARKit blendshape weights to SVG and PNG."""
+"""The face drawing: 51 ARKit blendshape weights to SVG and PNG; `head3d` is the 3-D head."""
 
 from .face import blendshape_weights as blendshape_weights
 from .face import draw_face as draw_face

@@ -14,14 +14,14 @@ from ..errors import TableError
 _ROOM = Path(__file__).parent
 
 
-def read_data_file(version: str, schema: str) -> dict[str, Any]:
-    """Read `viewer/rigs/<version>.json` and check it against `viewer/schemas/<schema>`.
+def read_data_file(version: str, schema: str, folder: str = "rigs") -> dict[str, Any]:
+    """Read `viewer/<folder>/<version>.json` and check it against `viewer/schemas/<schema>`.
 
     Raises:
         TableError: the name is unknown, the file is not JSON, breaks its schema, or its version
             field is not its own stem.
     """
-    path = _ROOM / "rigs" / f"{version}.json"
+    path = _ROOM / folder / f"{version}.json"
     family = version.split("-")[0]
     known = sorted(other.stem for other in path.parent.glob(f"{family}-v*.json"))
     if version not in known:
