@@ -86,6 +86,16 @@ def test_a_head_is_animated_and_what_it_lacks_is_said(command, with_model, tmp_p
     assert command(*arguments, "--overwrite", "--strength", 0.5)[0] == 0
 
 
+def test_without_a_head_our_own_is_animated(command, with_model, tmp_path):
+    pygltflib = pytest.importorskip("pygltflib")
+    out = tmp_path / "face.glb"
+    status, said, told = command("joy", "--seconds-per-text", 0.1, "--to", "gltf", "--out", out)
+    assert (status, said, told) == (0, f"{out}: 6 frames at 60 per second\n", "")
+    document = pygltflib.GLTF2().load(out)
+    assert document.meshes[0].extras["targetNames"] == list(ARKIT_51)
+    assert document.animations[0].channels[0].target.path == "weights"
+
+
 def test_a_face_is_streamed_to_loopback(command, with_model):
     live_link = pytest.importorskip("pylivelinkface", reason="extra 'dev' is not installed")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
@@ -108,7 +118,6 @@ def test_a_face_is_streamed_to_loopback(command, with_model):
         (("--to", "json"), "--to json needs --out FILE"),
         (("--to", "udp", "--out", "a.csv"), "--to udp streams; it takes no --out or --head"),
         (("--to", "json", "--out", "a.json", "--stream", "x"), "it takes no --stream"),
-        (("--to", "gltf", "--out", "a.glb"), "--to gltf needs --head head.glb"),
         (("--to", "json", "--out", "a.json", "--head", "h.glb"), "--to json takes no --head"),
         (("--to", "fbx"), "'fbx' is not one of"),
         (("--to", "json", "--fps", "0"), "'--fps': Input should be greater"),
