@@ -2,7 +2,8 @@
 
 The wordings of ``cue_writer`` are made from parts, so a model that has seen only them takes no
 other hand's words. The sayings are no patterns: similes, spoken lines, chat, notes to an animator,
-and the words for whole emotions. They stand in ``tables/sayings-v1.json``.
+and the words for whole emotions. They stand in ``tables/sayings-v1.json`` and in the tables that
+continue it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..au_mapping import ActionUnit, AUMapping
 from ..errors import ActionUnitError
 from .tables_reading import read_table, reject
 
-SAYINGS_TABLE = "sayings-v1"
+SAYINGS_TABLE = "sayings-v2"
 _PLACE = re.compile(r"\{(left|right|L|R)\}", re.IGNORECASE)
 _MIRROR = {"L": "R", "R": "L"}
 _OTHER = {"left": "right", "right": "left", "l": "r", "r": "l"}
@@ -45,7 +46,8 @@ class SayingTable:
 
     Attributes:
         version: Its name, equal to the file's stem.
-        sayings: In the file's order, mirror images after their originals.
+        sayings: Those of the table that it continues first, then its own in the file's order,
+            mirror images after their originals.
     """
 
     version: str
@@ -60,10 +62,13 @@ def load_sayings(name_or_path: str | Path = SAYINGS_TABLE) -> SayingTable:
         name_or_path: A packaged table's name or the path of a JSON file.
 
     Raises:
-        TableError: The table is unknown or malformed, or names a side in braces that no unit has.
+        TableError: The table, or the one that it continues, is unknown or malformed, or names a
+            side in braces that no unit has.
     """
     table = read_table(name_or_path, "sayings")
-    sayings: list[Saying] = []
+    if table.get("continues") == table["version"]:
+        reject(name_or_path, "continues", "a table cannot continue itself")
+    sayings = list(load_sayings(table["continues"]).sayings) if "continues" in table else []
     for index, row in enumerate(table["sayings"]):
         where = f"sayings[{index}]"
         if row["source"] not in table["sources"]:

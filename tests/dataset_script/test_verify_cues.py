@@ -75,8 +75,10 @@ def test_sayings_are_compared_where_the_dataset_names_them(rows, tmp_path):
     assert check(tmp_path, rows + sayings, cues=said) == []
     changed = [sayings[0] | {"action_units": ("AU34",), "cue": "AU34"}, *sayings[1:-1]]
     messages = [str(fault) for fault in check(tmp_path, rows + changed, cues=said)]
-    assert any("action_units: AU34, and sayings-v1 makes AU" in message for message in messages)
-    assert any("1 cues of sayings-v1 are missing" in message for message in messages)
+    assert any(
+        f"action_units: AU34, and {SAYINGS_TABLE} makes AU" in message for message in messages
+    )
+    assert any(f"1 cues of {SAYINGS_TABLE} are missing" in message for message in messages)
 
 
 def test_older_datasets_and_other_tables_are_not_compared(rows, tmp_path):

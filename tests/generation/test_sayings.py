@@ -10,7 +10,7 @@ from countenance.errors import TableError
 from countenance.generation.cue_writer import words_of
 from countenance.generation.cues import cue_items, form_of, kind_of, saying_items
 from countenance.generation.reserved_texts import reserved_hashes, text_hash
-from countenance.generation.sayings import load_sayings, sayings_for
+from countenance.generation.sayings import SAYINGS_TABLE, load_sayings, sayings_for
 from countenance.generation.tables_reading import TABLES
 
 REGISTERS = {
@@ -31,10 +31,10 @@ def packaged():
     return load_sayings().sayings
 
 
-def table(tmp_path, *rows):
+def table(tmp_path, *rows, **fields):
     """A small table with the given rows."""
-    content = {
-        "version": "sayings-v1",
+    content = fields | {
+        "version": "sayings-v9",
         "description": "Sayings of a test, written by hand.",
         "note": "Written for this test and for nothing else.",
         "sources": {"test": "this test"},
@@ -43,7 +43,7 @@ def table(tmp_path, *rows):
             for row in rows
         ],
     }
-    path = tmp_path / "sayings-v1.json"
+    path = tmp_path / "sayings-v9.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
@@ -62,6 +62,23 @@ def test_a_side_in_braces_is_followed_by_its_mirror_image(tmp_path):
         ("R12, RIGHT only", ["AUR12C", "AU25"]),
         ("one left-over grin", ["AU12D"]),
     ]
+
+
+def test_a_table_begins_with_the_sayings_that_it_continues(tmp_path):
+    path = table(tmp_path, {"text": "a face of this test"}, continues="sayings-v1")
+    before = load_sayings("sayings-v1").sayings
+    assert [s.text for s in load_sayings(path).sayings[-2:]] == [
+        before[-1].text,
+        "a face of this test",
+    ]
+    assert len(load_sayings(path).sayings) == len(before) + 1
+
+
+def test_a_table_that_continues_itself_or_nothing_is_refused(tmp_path):
+    with pytest.raises(TableError, match="continues: a table cannot continue itself"):
+        load_sayings(table(tmp_path, {}, continues="sayings-v9"))
+    with pytest.raises(TableError, match="unknown table 'sayings-v99': expected one of sayings-v1"):
+        load_sayings(table(tmp_path, {}, continues="sayings-v99"))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +146,7 @@ def test_cues_end_with_the_sayings_but_those_that_models_are_asked():
     assert items[: len(parts)] == parts
     added = items[len(parts) :]
     assert len(added) > 10_000
-    assert {item.cues_version for item in added} == {"sayings-v1"}
+    assert {item.cues_version for item in added} == {SAYINGS_TABLE}
     assert not {text_hash(item.description) for item in added} & reserved_hashes()
     assert len({item.id for item in items}) == len(items)
     assert len({words_of(item.description) for item in items}) == len(items)
@@ -173,7 +190,8 @@ def test_a_text_without_letters_is_reserved_by_its_signs():
     assert text_hash("A smile!") == text_hash("a  smile")
 
 
-def test_the_packaged_table_names_its_writers():
-    raw = json.loads((TABLES / "sayings-v1.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["sayings-v1", "sayings-v2"])
+def test_the_packaged_tables_name_their_writers(name):
+    raw = json.loads((TABLES / f"{name}.json").read_text(encoding="utf-8"))
     assert {row["source"] for row in raw["sayings"]} == set(raw["sources"])
-    assert raw["version"] == load_sayings().version
+    assert raw["version"] == name == load_sayings(name).version
