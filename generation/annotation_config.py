@@ -100,7 +100,7 @@ def _check_engine(config: AnnotationConfig, strategy: str) -> None:
         raise RunError(f"engine: expected {IN_PROCESS} or {SERVER}, found {config.engine!r}")
     if config.server is None:
         raise RunError("engine: a server needs --base-url, such as http://127.0.0.1:8080/v1")
-    if config.model == PACKAGED:
+    if config.model == PACKAGED or not config.model.strip():
         raise RunError("model: name the server's model, as its /v1/models lists it, with --model")
     if strategy == SCORE:
         raise RunError(

@@ -121,6 +121,7 @@ class ChatServer:
             ) from None
         self.model = model
         self.url = settings.base_url
+        self._seconds = settings.timeout
         self._key = os.environ.get(KEY_VARIABLE, "")
         self._openai = openai
         self._client = openai.AsyncOpenAI(
@@ -203,6 +204,9 @@ class ChatServer:
             answer = await request
         except self._openai.APIStatusError as error:
             raise self._status_error(error) from None
+        except self._openai.APITimeoutError:
+            reason = f"no whole answer within {self._seconds:g} s"
+            raise ChatError(reason, 0, "", passing=True) from None
         except self._openai.APIConnectionError as error:
             cause = error.__cause__ or error
             reason = self.shown(str(cause)) or type(cause).__name__

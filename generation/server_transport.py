@@ -35,7 +35,8 @@ class BoundedTransport(httpx2.AsyncBaseTransport):
     def __init__(self, seconds: float, *, with_key: bool) -> None:
         self._seconds = seconds
         self._with_key = with_key
-        self._inner = httpx2.AsyncHTTPTransport()
+        # How many requests run side by side is decided where they are made.
+        self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=None))
         self._rest_until = 0.0
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -101,8 +101,8 @@ def test_a_sound_server_gives_records_that_name_its_model(tmp_path, chat):
         ("no_completion", {}),
         ("huge", {}),
         ("compressed", {}),
-        ("hang", {"timeout": 0.6}),
-        ("drip", {"timeout": 0.6}),
+        ("hang", {"timeout": 1.5}),
+        ("drip", {"timeout": 1.5}),
     ],
 )
 def test_a_passing_fault_ends_in_a_retry_that_succeeds(tmp_path, chat, fault, changes):
@@ -147,7 +147,8 @@ def test_an_unusable_answer_is_drawn_again_with_another_seed_then_set_aside(
     ("fault", "reason", "times"),
     [
         ("error_500", "server: HTTP 500: it broke [31m, key ***", 2),
-        ("cut", "server: ", 2),
+        ("cut", "server: peer closed connection", 2),
+        ("hang", "server: no whole answer within 1.5 s", 2),
         ("bad_request", "server: HTTP 400: cannot read this", 1),
         ("too_long", "too_many_tokens", 1),
         ("redirect", "server: HTTP 307, a redirect, which is not followed", 1),
@@ -158,7 +159,7 @@ def test_an_item_is_set_aside_only_where_the_server_answers_others(
 ):
     chat.endless = {LINES[1]: fault}
     chat.redirect_to = chat.url
-    run(tmp_path, chat, LINES[:3], request_retries=0)
+    run(tmp_path, chat, LINES[:3], request_retries=0, timeout=1.5 if fault == "hang" else 5.0)
     assert accounted_for(tmp_path, LINES[:3])
     assert rejects(tmp_path)[LINES[1]]["reason"].startswith(reason)
     assert chat.times_asked(LINES[1]) == times
@@ -288,6 +289,7 @@ def test_what_is_wrong_from_the_start_is_one_line_before_any_work(
 WRONG = (
     ({"strategy": "score"}, "strategy: 'score' reads probabilities and hidden states"),
     ({"model": "packaged"}, "model: name the server's model"),
+    ({"model": " "}, "model: name the server's model"),
     ({"server": None}, "engine: a server needs --base-url"),
     ({"engine": "llama-cpp"}, "base-url: only the engine 'openai' has one"),
     ({"engine": "vllm"}, "engine: expected llama-cpp or openai, found 'vllm'"),
@@ -338,3 +340,14 @@ def test_a_missing_client_names_the_extra(tmp_path, chat, monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'countenance\[openai\]'"):
         run(tmp_path, chat)
+
+
+def test_retry_after_is_a_number_of_seconds_or_a_date():
+    from email.utils import formatdate
+
+    from countenance.generation.server_transport import asked_rest
+
+    assert asked_rest("2.5") == 2.5
+    assert asked_rest(formatdate(time.time() + 60, usegmt=True)) == pytest.approx(60, abs=2)
+    for none in (None, "", "soon", "-3", formatdate(0, usegmt=True)):
+        assert asked_rest(none) == 0
