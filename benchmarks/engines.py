@@ -2,7 +2,7 @@
 
 python benchmarks/engines.py [--items 24] [--corpus NAME=PATH] [--concurrency 1 4] [--json]
 
-Starts llama-cpp-python's own server with the packaged model on loopback, one thread, as the engine
+Starts llama-cpp-python's own server with one model on loopback, one thread, as the engine
 in this process has. Both annotate the same transcripts at temperature 0 without retries, with the
 prompt `generate-v1-short`. `plain` is the product as it is; `plain-schema` is the same engine held
 to the JSON schema that the server gets, which separates what the grammar does from what the engine
@@ -70,13 +70,13 @@ class SchemaCompiler(GrammarCompiler):
 
 
 @contextmanager
-def llama_server(context: int = 1024) -> Iterator[str]:
-    """llama-cpp-python's server with the packaged model; gives its base URL."""
+def llama_server(model: Path, context: int = 1024) -> Iterator[str]:
+    """llama-cpp-python's server with one model; gives its base URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = {
-        "model": resolve_model().path,
+        "model": model,
         "model_alias": NAME,
         "host": "127.0.0.1",
         "port": port,
@@ -115,9 +115,9 @@ def wait_for(process: subprocess.Popen[bytes], url: str, seconds: float = 180.0)
     raise RuntimeError(f"the server did not answer within {seconds:g} s")
 
 
-def annotated(annotator: Any, transcripts: list[Any]) -> dict[str, Any]:  # noqa: ANN401
+def annotated(annotator: Any, transcripts: list[Any], labels: LabelUse) -> dict[str, Any]:  # noqa: ANN401
     """Outcomes by text, and the rate."""
-    strategy = GenerateStrategy(annotator, LabelUse.use)
+    strategy = GenerateStrategy(annotator, labels)
     started = time.perf_counter()
     outcomes = {item.text: shape(face) for item, face in strategy.faces(transcripts)}
     seconds = time.perf_counter() - started
@@ -151,19 +151,21 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     corpus = parse_corpus_option(arguments.corpus) if arguments.corpus else CorpusSpec("samples")
     transcripts = list(read_corpora([corpus], limit=arguments.items).transcripts)
     mapping, prompt = load_mapping(), GeneratePrompt.load("generate-v1-short")
+    labels = LabelUse(arguments.labels)
     found: dict[str, Any] = {}
-    with GenerateAnnotator(resolve_model(), prompt, SETTINGS, 0, mapping) as plain:
-        found["plain"] = annotated(plain, transcripts)
+    model = resolve_model(arguments.model)
+    with GenerateAnnotator(model, prompt, SETTINGS, 0, mapping) as plain:
+        found["plain"] = annotated(plain, transcripts, labels)
         compiler = plain._compiler
         plain._compiler = SchemaCompiler(plain._vocabulary, *compiler._source)
-        found["plain-schema"] = annotated(plain, transcripts)
-    with llama_server() as url:
+        found["plain-schema"] = annotated(plain, transcripts, labels)
+    with llama_server(model.path) as url:
         for count in arguments.concurrency:
             server = ServerSettings(url, concurrency=count, timeout=600)
             with ServerAnnotator(
                 ServerModel(NAME), server, prompt, SETTINGS, 0, mapping
             ) as annotator:
-                found[f"server-{count}"] = annotated(annotator, transcripts)
+                found[f"server-{count}"] = annotated(annotator, transcripts, labels)
     server_runs = [name for name in found if name.startswith("server")]
     agreement = {
         f"{name} against {other}": compare(found[name]["outcomes"], found[other]["outcomes"])
@@ -172,12 +174,18 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         if name != other
     }
     rates = {name: value["items_per_second"] for name, value in found.items()}
-    return {"items": len(transcripts), "items_per_second": rates, "agreement": agreement}
+    name = model.annotator
+    return {
+        "model": name,
+        "items": len(transcripts),
+        "items_per_second": rates,
+        "agreement": agreement,
+    }
 
 
 def show(result: dict[str, Any]) -> None:
     """Print the result as tables."""
-    print(f"{result['items']} transcripts, packaged model, temperature 0, one thread each")
+    print(f"{result['items']} transcripts, {result['model']}, temperature 0, one thread each")
     print(f"\n{'engine':<16}{'items/s':>9}")
     for name, rate in result["items_per_second"].items():
         print(f"{name:<16}{rate:>9}")
@@ -193,6 +201,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=24, help="transcripts")
     parser.add_argument("--corpus", help="NAME=PATH as for annotate; the packaged ones by default")
+    parser.add_argument("--model", default="packaged", help="or the path of a GGUF file")
+    parser.add_argument("--labels", choices=["use", "ignore"], default="use", help="human tags")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--out", type=Path, help="also write the whole result to this JSON file")
     parser.add_argument("--json", action="store_true")

@@ -231,10 +231,8 @@ class ServerAnnotator:
             try:
                 return await self._ask(transcript.text, emotions, seed)
             except ChatError as error:
-                if "context" in error.code:
-                    return TOO_LONG
                 await self._blame_item_or_stop(error, time.monotonic())
-                reason = f"server: {error}"
+                reason = TOO_LONG if "context" in error.code else f"server: {error}"
                 if not error.passing:
                     break
         return reason

@@ -31,6 +31,7 @@ class LoopbackChat:
         self.models = [MODEL]
         self.key = key
         self.heeds_schema = True
+        self.build = "build-1"
         self.redirect_to = ""
         self.asked = []
         self.seeds = Counter()
@@ -121,7 +122,8 @@ class Handler(BaseHTTPRequestHandler):
     def say(self, content, reason="stop"):
         message = {"role": "assistant", "content": content}
         choice = {"index": 0, "message": message, "finish_reason": reason}
-        self.give(200, {"id": "1", "object": "chat.completion", "choices": [choice]})
+        build = self.server.chat.build
+        self.give(200, {"id": "1", "system_fingerprint": build, "choices": [choice]})
 
     def log_message(self, *arguments):
         pass

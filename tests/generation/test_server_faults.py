@@ -209,6 +209,14 @@ def test_a_server_that_dies_midway_stops_the_run_which_goes_on_elsewhere(tmp_pat
     assert not rejects(tmp_path)
 
 
+def test_a_run_goes_on_only_with_a_server_that_says_it_is_the_same(tmp_path, chat):
+    run(tmp_path, chat, LINES[:1])
+    assert run(tmp_path, chat, LINES[:2])["last_session"]["items"] == 1
+    chat.build = "build-2"
+    with pytest.raises(RunError, match=r"started with other settings \(server_build: 'build-1'"):
+        run(tmp_path, chat, LINES[:3])
+
+
 def test_a_long_rest_stops_the_run_at_once(tmp_path, chat):
     chat.endless = {LINES[2]: "rest_an_hour"}
     started = time.monotonic()
