@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_options import GpuLayers, JsonFlag, Llm, Seed, Strategy, Workers, finish
+from .cli_options import Engine, GpuLayers, JsonFlag, Llm, Seed, Strategy, Workers, finish
 
 
 class Labels(StrEnum):
@@ -67,6 +67,25 @@ def annotate(
         list[str] | None,
         typer.Option(help="For generate: NAME=VALUE, such as temperature=0.7; repeatable."),
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="llama-cpp: in this process. openai: a server that speaks it.")
+    ] = Engine.llama_cpp,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            help="For openai: where the API begins, such as http://127.0.0.1:8080/v1; the key goes "
+            "into the environment variable OPENAI_API_KEY. --model is the server's name for it."
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1024, help="For openai: requests at the same time.")
+    ] = 4,
+    request_timeout: Annotated[
+        float, typer.Option(min=0.1, help="For openai: seconds that one request may take.")
+    ] = 120.0,
+    request_retries: Annotated[
+        int, typer.Option(min=0, max=100, help="For openai: how often a failed request is resent.")
+    ] = 6,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how long it will take here.")
     ] = False,
@@ -75,12 +94,23 @@ def annotate(
     """Let a local LLM write tags, description and action units for every transcript.
 
     Example: `countenance annotate --corpus go_emotions=data/dev.tsv --out runs/dev --limit 2000`
+
+    Example: `countenance annotate --corpus go_emotions=data/dev.tsv --out runs/dev --engine openai
+    --base-url http://127.0.0.1:8080/v1 --model llama-3-8b --concurrency 16`
     """
-    from .generation import AnnotationConfig, LabelUse, parse_corpus_option, parse_settings
+    from .generation import (
+        AnnotationConfig,
+        LabelUse,
+        ServerSettings,
+        parse_corpus_option,
+        parse_settings,
+    )
     from .generation import annotate as run_annotation
     from .generation import estimate as run_estimate
 
     options: dict[str, Any] = {"workers": workers} if workers else {}
+    if base_url is not None:
+        options["server"] = ServerSettings(base_url, concurrency, request_timeout, request_retries)
     config = AnnotationConfig(
         corpora=tuple(
             parse_corpus_option(name, text_column=text_column, label_column=label_column)
@@ -88,6 +118,7 @@ def annotate(
         ),
         out=out,
         model=model,
+        engine=engine.value,
         strategy=strategy.value if strategy else "",
         labels=LabelUse(labels.value),
         tagger=tagger,

@@ -16,6 +16,13 @@ class Strategy(StrEnum):
     generate = "generate"
 
 
+class Engine(StrEnum):
+    """Where the model runs that ``annotate`` asks."""
+
+    llama_cpp = "llama-cpp"
+    openai = "openai"
+
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Llm = Annotated[str, typer.Option(help="`packaged` (SmolLM2-135M) or the path of a GGUF file.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="CPU threads; one per core by default.")]

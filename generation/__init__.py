@@ -2,6 +2,7 @@
 
 from .annotate import annotate
 from .annotation_config import AnnotationConfig, parse_settings
+from .chat_server import ServerSettings
 from .consistency import item_faults
 from .corpora import CorpusReading, CorpusSpec, parse_corpus_option, read_corpora
 from .corpora_tables import describe_corpus, emotion_names, known_corpora
@@ -33,6 +34,7 @@ __all__ = [
     "HeadFitConfig",
     "LabelUse",
     "ReferenceItem",
+    "ServerSettings",
     "Transcript",
     "annotate",
     "check_parts",

@@ -1,4 +1,4 @@
-"""Annotate corpora with a local LLM into a run folder: ``countenance annotate``.
+"""Annotate corpora with an LLM into a run folder: ``countenance annotate``.
 
 transcripts ─► strategy (score or generate): emotions, strength, action units, description ─► record
 
@@ -18,11 +18,11 @@ from ..au_mapping import AUMapping, load_mapping
 from ..errors import RunError
 from ..progress import Progress
 from .agreement import agreement
-from .annotation_config import AnnotationConfig, open_strategy
+from .annotation_config import AnnotationConfig, open_strategy, resolve_annotator
+from .answer_engine import NamedModel
 from .consistency import item_faults
 from .corpora import CorpusReading, read_corpora
 from .labels import LabelUse, as_seen
-from .model_files import GgufModel, resolve_model
 from .record import AnnotationRecord
 from .run_store import (
     STATISTICS,
@@ -68,7 +68,7 @@ def _annotate(config: AnnotationConfig, show_progress: bool) -> dict[str, Any]:
     check_run_folder(config.out)
     mapping = load_mapping(config.mapping_version)
     corpus = read_corpora(config.corpora, limit=config.limit)
-    model = resolve_model(config.model)
+    model = resolve_annotator(config)
     with open_strategy(config, model, mapping, show_progress=show_progress) as strategy:
         records = _RecordMaker(config, model, mapping, strategy)
         with RunStore(config.out, records.identity()) as store:
@@ -96,7 +96,7 @@ class _RecordMaker:
     """Puts a face and its provenance together, and checks the outcome."""
 
     def __init__(
-        self, config: AnnotationConfig, model: GgufModel, mapping: AUMapping, strategy: Strategy
+        self, config: AnnotationConfig, model: NamedModel, mapping: AUMapping, strategy: Strategy
     ) -> None:
         self._config = config
         self._model = model
@@ -105,10 +105,11 @@ class _RecordMaker:
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides what a transcript's record says."""
+        digest = self._model.sha256
         return {
             "strategy": self._config.strategy,
             "annotator": self._model.annotator,
-            "model_sha256": self._model.sha256,
+            **({"model_sha256": digest} if digest else {}),
             "tagger": self._strategy.tagger,
             "labels": self._config.labels.value,
             "prompt_version": self._config.prompt_version,

@@ -11,16 +11,20 @@ from typing import Any
 
 from ..au_mapping import AUMapping
 from ..errors import RunError
+from .chat_server import ServerSettings
 from .corpora import CorpusSpec
 from .generate_sampling import GenerateSettings
-from .generate_strategy import open_generate_strategy
+from .generate_strategy import open_generate_strategy, open_server_strategy
 from .labels import LabelUse
-from .model_files import PACKAGED, GgufModel
+from .model_files import PACKAGED, GgufModel, resolve_model
 from .score_strategy import open_score_strategy
+from .server_annotator import ServerModel
 from .strategy import Strategy
 
 SCORE = "score"
 GENERATE = "generate"
+IN_PROCESS = "llama-cpp"
+SERVER = "openai"
 MAX_SEED = 2**32 - 1
 _PROMPTS = {SCORE: "score-v2", GENERATE: "generate-v1"}
 
@@ -39,7 +43,9 @@ class AnnotationConfig:
     Attributes:
         corpora: Where the transcripts come from; several add up.
         out: The run folder; an unfinished run with the same settings is continued.
-        model: ``packaged`` or the path of a GGUF file.
+        model: ``packaged`` or the path of a GGUF file; with a server, the server's name of it.
+        engine: ``llama-cpp``, in this process, or ``openai``, a server.
+        server: How the server is reached; for ``openai`` only.
         strategy: ``score`` or ``generate``; empty takes ``score`` for the packaged model, whose
             free text is poor, and ``generate`` for any other.
         labels: What human labels are used for.
@@ -57,6 +63,8 @@ class AnnotationConfig:
     corpora: tuple[CorpusSpec, ...]
     out: Path
     model: str = PACKAGED
+    engine: str = IN_PROCESS
+    server: ServerSettings | None = None
     strategy: str = ""
     labels: LabelUse = LabelUse.use
     tagger: str | None = None
@@ -78,8 +86,46 @@ class AnnotationConfig:
             raise RunError(f"strategy: expected {' or '.join(_PROMPTS)}, found {strategy!r}")
         if strategy == GENERATE and self.tagger is not None:
             raise RunError("tagger: only the strategy 'score' has one; leave it out")
+        _check_engine(self, strategy)
         object.__setattr__(self, "strategy", strategy)
         object.__setattr__(self, "prompt_version", self.prompt_version or _PROMPTS[strategy])
+
+
+def _check_engine(config: AnnotationConfig, strategy: str) -> None:
+    if config.engine == IN_PROCESS:
+        if config.server is not None:
+            raise RunError(f"base-url: only the engine '{SERVER}' has one; add --engine {SERVER}")
+        return
+    if config.engine != SERVER:
+        raise RunError(f"engine: expected {IN_PROCESS} or {SERVER}, found {config.engine!r}")
+    if config.server is None:
+        raise RunError("engine: a server needs --base-url, such as http://127.0.0.1:8080/v1")
+    if config.model == PACKAGED or not config.model.strip():
+        raise RunError("model: name the server's model, as its /v1/models lists it, with --model")
+    if strategy == SCORE:
+        raise RunError(
+            "strategy: 'score' reads probabilities and hidden states inside the model, which a "
+            f"server does not give; take --strategy {GENERATE} or --engine {IN_PROCESS}"
+        )
+    if config.gpu_layers:
+        raise RunError("gpu-layers: the server decides where its model's layers lie; leave it out")
+    for name in ("slots", "transcript_tokens"):
+        if getattr(config.generation, name) != getattr(GenerateSettings(), name):
+            raise RunError(
+                f"setting {name}: belongs to --engine {IN_PROCESS}; a server has its own limits"
+            )
+
+
+def resolve_annotator(config: AnnotationConfig) -> GgufModel | ServerModel:
+    """The model that the run names: a file on this machine, or a server's.
+
+    Raises:
+        EngineError: No such file, or not a GGUF.
+        MissingDependencyError: ``packaged`` without the extra ``embedded``.
+    """
+    if config.engine == SERVER:
+        return ServerModel(config.model)
+    return resolve_model(config.model)
 
 
 def parse_settings(options: Sequence[str]) -> GenerateSettings:
@@ -108,18 +154,31 @@ def parse_settings(options: Sequence[str]) -> GenerateSettings:
 @contextmanager
 def open_strategy(
     config: AnnotationConfig,
-    model: GgufModel,
+    model: GgufModel | ServerModel,
     mapping: AUMapping,
     *,
     show_progress: bool = False,
 ) -> Iterator[Strategy]:
-    """Load the model and make it ready to annotate.
+    """Load the model, or reach the server, and make it ready to annotate.
 
     Raises:
-        EngineError: The model cannot be loaded or does not fit the prompt or the head.
+        EngineError: The model cannot be loaded or does not fit the prompt or the head; the server
+            cannot be used.
         TableError: Unknown prompt or head.
     """
-    if config.strategy == SCORE:
+    if isinstance(model, ServerModel):
+        assert config.server, "checked by the configuration"
+        with open_server_strategy(
+            model,
+            config.server,
+            mapping,
+            prompt_version=config.prompt_version,
+            settings=config.generation,
+            labels=config.labels,
+            seed=config.seed,
+        ) as answered:
+            yield answered
+    elif config.strategy == SCORE:
         with open_score_strategy(
             model,
             prompt_version=config.prompt_version,

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..au_mapping import load_mapping
-from .annotation_config import SCORE, AnnotationConfig, open_strategy
+from .annotation_config import SCORE, AnnotationConfig, open_strategy, resolve_annotator
 from .corpora import read_corpora
-from .model_files import resolve_model
 from .run_store import check_run_folder, finished_ids
 from .transcripts import transcript_id
 
@@ -53,7 +52,7 @@ def estimate(config: AnnotationConfig, *, show_progress: bool = False) -> dict[s
 
 
 def _rate(config: AnnotationConfig, sample: list[Any], show_progress: bool) -> float:
-    model = resolve_model(config.model)
+    model = resolve_annotator(config)
     mapping = load_mapping(config.mapping_version)
     with open_strategy(config, model, mapping, show_progress=show_progress) as strategy:
         started = time.perf_counter()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from ..au_mapping import AUMapping
 from ..errors import EngineError
+from .answer_engine import GeneratedFace, HumanEmotions
 from .batch_engine import BatchEngine
 from .chat_template import prompt_tokens
 from .consistency import CONSISTENCY_TABLE
@@ -35,25 +36,6 @@ from .transcripts import Transcript, transcript_id
 
 STRATEGY = "generate"
 TOO_LONG = "too_many_tokens"
-
-HumanEmotions = Callable[[Transcript], tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class GeneratedFace:
-    """What the model wrote about one transcript, checked.
-
-    Attributes:
-        emotions: Tags, the given ones where there were any.
-        description: One sentence.
-        action_units: Units such as ``"AU12B"``; empty only for a neutral face.
-        attempts: How many answers were drawn, 1 to ``retries`` + 1.
-    """
-
-    emotions: list[str]
-    description: str
-    action_units: list[str]
-    attempts: int
 
 
 @dataclass

@@ -104,7 +104,7 @@ class AnswerChecker:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return f"check: not JSON: {error}"
         fault = self._schema_fault(data, emotions)
         if fault is None:

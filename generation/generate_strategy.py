@@ -9,11 +9,14 @@ from functools import partial
 import numpy as np
 
 from ..au_mapping import AUMapping
-from .generate import GenerateAnnotator, GeneratedFace
+from .answer_engine import AnswerEngine, GeneratedFace
+from .chat_server import ServerSettings
+from .generate import GenerateAnnotator
 from .generate_prompt import GeneratePrompt
 from .generate_sampling import GenerateSettings
 from .labels import Feeling, LabelUse, ModelTags, human_emotions
 from .model_files import GgufModel
+from .server_annotator import ServerAnnotator, ServerModel
 from .strategy import Face
 from .transcripts import Transcript
 
@@ -24,14 +27,14 @@ class GenerateStrategy:
     """Free annotation under a schema; human tags, where they count, are given to the model.
 
     Args:
-        annotator: The opened model.
+        annotator: The opened engine.
         labels: What human labels are used for.
     """
 
     tagger = "llm"
     fitted_on: frozenset[str] = frozenset()
 
-    def __init__(self, annotator: GenerateAnnotator, labels: LabelUse) -> None:
+    def __init__(self, annotator: AnswerEngine, labels: LabelUse) -> None:
         self._annotator = annotator
         self._labels = labels
         self.identity = annotator.identity()
@@ -89,4 +92,27 @@ def open_generate_strategy(
     with GenerateAnnotator(
         model, prompt, settings, seed, mapping, gpu_layers=gpu_layers, threads=threads
     ) as annotator:
+        yield GenerateStrategy(annotator, labels)
+
+
+@contextmanager
+def open_server_strategy(
+    model: ServerModel,
+    server: ServerSettings,
+    mapping: AUMapping,
+    *,
+    prompt_version: str,
+    settings: GenerateSettings,
+    labels: LabelUse,
+    seed: int,
+) -> Iterator[GenerateStrategy]:
+    """Reach the server, and see that it has the model and can do the task.
+
+    Raises:
+        EngineError: See ``ServerAnnotator``.
+        MissingDependencyError: The extra ``openai`` is not installed.
+        TableError: Unknown prompt.
+    """
+    prompt = GeneratePrompt.load(prompt_version)
+    with ServerAnnotator(model, server, prompt, settings, seed, mapping) as annotator:
         yield GenerateStrategy(annotator, labels)

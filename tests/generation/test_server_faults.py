@@ -1,0 +1,361 @@
+"""`--engine openai` against a faulty server: nothing is lost, doubled, or blamed on an item."""
+
+import json
+import time
+
+import pytest
+
+pytest.importorskip("openai", reason="extra 'openai' is not installed")
+
+from loopback_chat import FACE, KEY, MODEL, LoopbackChat
+
+from countenance.errors import EngineError, RunError
+from countenance.generation import (
+    AnnotationConfig,
+    CorpusSpec,
+    GenerateSettings,
+    ServerSettings,
+    annotate,
+    read_records,
+)
+from countenance.generation.run_store import REJECTS
+
+LINES = (
+    "Grandpa fixed the swing before we woke up.",
+    "They sold the last two tickets to the people in front of us.",
+    "My sister finally called me back after three weeks.",
+    "The soup went cold while he talked about his stamps.",
+    "I found your letter in a coat that I never wear.",
+    "Nobody told me that the meeting had moved upstairs.",
+    "We danced in the kitchen until the neighbours knocked.",
+    "The lift stopped between two floors again this morning.",
+    "She gave her speech without looking down a single time.",
+    "There is a strange humming sound behind this wall.",
+)
+
+
+@pytest.fixture(autouse=True)
+def key_in_the_environment(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def run(tmp_path, chat, lines=LINES, **changes):
+    """Annotate ``lines`` into ``tmp_path/run`` and give the statistics."""
+    corpus = tmp_path / "lines.txt"
+    corpus.write_text("\n".join(lines) + "\n", "utf-8")
+    reach = {"concurrency": 4, "timeout": 5.0, "request_retries": 3}
+    reach |= {name: changes.pop(name) for name in reach if name in changes}
+    config = AnnotationConfig(
+        (CorpusSpec("text", corpus),),
+        tmp_path / "run",
+        model=MODEL,
+        engine="openai",
+        server=ServerSettings(chat.url, **reach),
+        prompt_version="generate-v1-short",
+        generation=GenerateSettings(retries=1),
+        **changes,
+    )
+    return annotate(config)
+
+
+def records(tmp_path):
+    return {record["transcript"]: record for record in read_records(tmp_path / "run")}
+
+
+def rejects(tmp_path):
+    lines = (tmp_path / "run" / REJECTS).read_text("utf-8").splitlines()
+    return {entry["transcript"]: entry for entry in (json.loads(line)["entry"] for line in lines)}
+
+
+def accounted_for(tmp_path, lines=LINES):
+    """Every line has exactly one outcome."""
+    written = [record["transcript"] for record in read_records(tmp_path / "run")]
+    written += rejects(tmp_path)
+    return sorted(written) == sorted(lines)
+
+
+def words(error):
+    text = str(error.value)
+    assert "\n" not in text
+    assert KEY not in text
+    return text
+
+
+def test_a_sound_server_gives_records_that_name_its_model(tmp_path, chat):
+    statistics = run(tmp_path, chat)
+    assert statistics["accepted"] == len(LINES)
+    assert list(records(tmp_path)) == list(LINES)  # in the given order
+    for record in records(tmp_path).values():
+        assert (record["annotator"], record["strategy"]) == (f"{MODEL}@openai", "generate")
+        assert record["emotions"] == FACE["e"]
+        assert record["description"] == FACE["d"]
+        assert record["action_units"] == FACE["au"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "changes"),
+    [
+        ("error_500", {}),
+        ("cut", {}),
+        ("html", {}),
+        ("no_completion", {}),
+        ("huge", {}),
+        ("compressed", {}),
+        ("hang", {"timeout": 1.5}),
+        ("drip", {"timeout": 1.5}),
+    ],
+)
+def test_a_passing_fault_ends_in_a_retry_that_succeeds(tmp_path, chat, fault, changes):
+    chat.plans = {LINES[1]: [fault]}
+    run(tmp_path, chat, LINES[:3], **changes)
+    assert list(records(tmp_path)) == list(LINES[:3])
+    assert chat.times_asked(LINES[1]) == 2
+    assert chat.times_asked(LINES[0]) == 1
+
+
+def test_a_rate_limit_holds_all_requests_back(tmp_path, chat):
+    chat.plans = {LINES[1]: ["rest_a_second"]}
+    run(tmp_path, chat, concurrency=2)
+    assert accounted_for(tmp_path)
+    assert not rejects(tmp_path)
+    limited = next(at for at, text in chat.asked if text == LINES[1])
+    during = [text for at, text in chat.asked if limited + 0.1 < at < limited + 0.9]
+    assert during == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("breaks_schema", "check: schema: $.d"),
+        ("deep", "check: not JSON"),
+        ("cut_by_limit", "unfinished: no end after 160 tokens"),
+    ],
+)
+def test_an_unusable_answer_is_drawn_again_with_another_seed_then_set_aside(
+    tmp_path, chat, fault, reason
+):
+    chat.plans = {LINES[0]: [fault]}
+    chat.endless = {LINES[1]: fault}
+    run(tmp_path, chat, LINES[:3])
+    assert list(records(tmp_path)) == [LINES[0], LINES[2]]
+    assert rejects(tmp_path)[LINES[1]]["reason"].startswith(reason)
+    seeds = [seed for text, seed in chat.seeds if text == LINES[1]]
+    assert len(seeds) == 2  # retries=1
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "times"),
+    [
+        ("error_500", "server: HTTP 500: it broke [31m, key ***", 2),
+        ("cut", "server: peer closed connection", 2),
+        ("hang", "server: no whole answer within 1.5 s", 2),
+        ("bad_request", "server: HTTP 400: cannot read this", 1),
+        ("too_long", "too_many_tokens", 1),
+        ("redirect", "server: HTTP 307, a redirect, which is not followed", 1),
+    ],
+)
+def test_an_item_is_set_aside_only_where_the_server_answers_others(
+    tmp_path, chat, fault, reason, times
+):
+    chat.endless = {LINES[1]: fault}
+    chat.redirect_to = chat.url
+    run(tmp_path, chat, LINES[:3], request_retries=0, timeout=1.5 if fault == "hang" else 5.0)
+    assert accounted_for(tmp_path, LINES[:3])
+    assert rejects(tmp_path)[LINES[1]]["reason"].startswith(reason)
+    assert chat.times_asked(LINES[1]) == times
+
+
+def test_an_outage_stops_the_run_and_blames_no_item(tmp_path, chat):
+    chat.plans = {LINES[4]: ["error_500"]}
+    original = chat.next_fault
+
+    def fails_for_good(text):
+        fault = original(text)
+        if fault:
+            chat.everywhere = fault
+        return fault
+
+    chat.next_fault = fails_for_good
+    with pytest.raises(EngineError) as error:
+        run(tmp_path, chat, concurrency=1, request_retries=0)
+    assert "the same command goes on when it does" in words(error)
+    assert list(records(tmp_path)) == list(LINES[:4])
+    assert not rejects(tmp_path)
+    chat.everywhere = None
+    run(tmp_path, chat)
+    assert accounted_for(tmp_path)
+    assert not rejects(tmp_path)
+
+
+def test_a_server_that_dies_midway_stops_the_run_which_goes_on_elsewhere(tmp_path, chat):
+    second = LoopbackChat()
+    original = chat.next_fault
+
+    def dies_after_five(text):
+        if len(chat.asked) >= 5:
+            chat.server.server_close()
+            chat.server.shutdown_request = lambda request: request.close()
+            return "cut"
+        return original(text)
+
+    chat.next_fault = dies_after_five
+    with pytest.raises(EngineError, match=f"{chat.url}: .*what is annotated is kept"):
+        run(tmp_path, chat, concurrency=2, request_retries=1)
+    assert 0 < len(records(tmp_path)) < len(LINES)
+    assert not rejects(tmp_path)
+    run(tmp_path, second)
+    second.stop()
+    assert accounted_for(tmp_path)
+    assert not rejects(tmp_path)
+
+
+def test_a_run_goes_on_only_with_a_server_that_says_it_is_the_same(tmp_path, chat):
+    run(tmp_path, chat, LINES[:1])
+    assert run(tmp_path, chat, LINES[:2])["last_session"]["items"] == 1
+    chat.build = "build-2"
+    with pytest.raises(RunError, match=r"started with other settings \(server_build: 'build-1'"):
+        run(tmp_path, chat, LINES[:3])
+
+
+def test_a_long_rest_stops_the_run_at_once(tmp_path, chat):
+    chat.endless = {LINES[2]: "rest_an_hour"}
+    started = time.monotonic()
+    with pytest.raises(EngineError, match="HTTP 429: enough for today"):
+        run(tmp_path, chat, concurrency=1)
+    assert time.monotonic() - started < 5
+    assert not rejects(tmp_path)
+
+
+def test_requests_run_side_by_side_up_to_the_limit(tmp_path, chat):
+    chat.slowness = 0.05
+    run(tmp_path, chat, concurrency=3)
+    assert chat.most_busy == 3
+
+
+def test_a_redirect_leads_nobody_astray(tmp_path, chat):
+    elsewhere = LoopbackChat()
+    chat.redirect_to = f"http://localhost:{elsewhere.port}"
+    chat.endless = {LINES[0]: "redirect"}
+    run(tmp_path, chat, LINES[:2], request_retries=1)
+    elsewhere.stop()
+    assert elsewhere.authorizations == set()
+    assert chat.authorizations == {f"Bearer {KEY}"}
+
+
+def test_the_key_is_written_nowhere(tmp_path, chat):
+    chat.endless = {LINES[0]: "error_500"}  # its message quotes the key
+    run(tmp_path, chat, LINES[:3], request_retries=0)
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_without_a_key_none_is_sent(tmp_path, chat, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    run(tmp_path, chat, LINES[:1])
+    assert chat.authorizations == {None}
+
+
+START = (
+    ("refuses", "HTTP 401, check the key in the environment variable OPENAI_API_KEY"),
+    ("other_model", f"no model '{MODEL}'; --model must name one of its own: a, b"),
+    ("no_schema", "no answer that keeps to a JSON schema"),
+    ("html", "the answer is no JSON object (text/html"),
+    ("gone", "start the server, or mend --base-url or the key"),
+    ("error_500", "it cannot answer prompt generate-v1-short"),
+)
+
+
+@pytest.mark.parametrize(("state", "expected"), START, ids=[state for state, _ in START])
+def test_what_is_wrong_from_the_start_is_one_line_before_any_work(
+    tmp_path, chat, command, monkeypatch, state, expected
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a-wrong-key")
+    if state == "refuses":
+        chat.key = KEY
+    elif state == "other_model":
+        chat.models = ["a", "b"]
+    elif state == "no_schema":
+        chat.heeds_schema = False
+    elif state == "gone":
+        chat.server.server_close()
+    else:
+        chat.everywhere = state
+    out = tmp_path / "run"
+    status, printed, said = command(
+        *("annotate", "--corpus", "samples", "--limit", "3", "--out", out),
+        *("--engine", "openai", "--base-url", chat.url, "--model", MODEL),
+        *("--prompt", "generate-v1-short", "--request-timeout", "5"),
+    )
+    assert (status, printed) == (1, "")
+    assert said.count("\n") == 1
+    assert expected in said
+    assert "sk-a-wrong-key" not in said
+    assert not out.exists()
+
+
+WRONG = (
+    ({"strategy": "score"}, "strategy: 'score' reads probabilities and hidden states"),
+    ({"model": "packaged"}, "model: name the server's model"),
+    ({"model": " "}, "model: name the server's model"),
+    ({"server": None}, "engine: a server needs --base-url"),
+    ({"engine": "llama-cpp"}, "base-url: only the engine 'openai' has one"),
+    ({"engine": "vllm"}, "engine: expected llama-cpp or openai, found 'vllm'"),
+    ({"gpu_layers": 3}, "gpu-layers: the server decides"),
+    ({"generation": GenerateSettings(slots=4)}, "setting slots: belongs to --engine llama-cpp"),
+)
+
+
+@pytest.mark.parametrize(("changes", "expected"), WRONG, ids=[next(iter(c)) for c, _ in WRONG])
+def test_settings_that_do_not_go_together_are_refused(tmp_path, changes, expected):
+    settings = {"model": MODEL, "engine": "openai", "server": ServerSettings("http://localhost/v1")}
+    with pytest.raises(RunError) as error:
+        AnnotationConfig((CorpusSpec("samples"),), tmp_path, **{**settings, **changes})
+    assert expected in words(error)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:8080",
+        "ftp://localhost/v1",
+        "http://localhost:port/v1",
+        f"http://user:{KEY}@localhost/v1",
+        f"http://localhost/v1?key={KEY}",
+        f"{KEY}",
+    ],
+)
+def test_a_base_url_that_is_none_or_holds_a_secret_is_refused_and_not_quoted(url):
+    with pytest.raises(RunError) as error:
+        ServerSettings(url)
+    assert words(error).startswith("base-url: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("concurrency", 0), ("timeout", 0.0), ("request_retries", -1)]
+)
+def test_limits_out_of_range_are_refused(name, value):
+    with pytest.raises(RunError, match=f"{name}: expected .* found {value}"):
+        ServerSettings("http://localhost/v1", **{name: value})
+
+
+def test_a_missing_client_names_the_extra(tmp_path, chat, monkeypatch):
+    import sys
+
+    from countenance.errors import MissingDependencyError
+
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'countenance\[openai\]'"):
+        run(tmp_path, chat)
+
+
+def test_retry_after_is_a_number_of_seconds_or_a_date():
+    from email.utils import formatdate
+
+    from countenance.generation.server_transport import asked_rest
+
+    assert asked_rest("2.5") == 2.5
+    assert asked_rest(formatdate(time.time() + 60, usegmt=True)) == pytest.approx(60, abs=2)
+    for none in (None, "", "soon", "-3", formatdate(0, usegmt=True)):
+        assert asked_rest(none) == 0
