@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_options import GpuLayers, JsonFlag, Llm, Seed, Strategy, Workers, finish
+from .cli_options import (
+    Actors,
+    GpuLayers,
+    GpusPerActor,
+    JsonFlag,
+    Llm,
+    Place,
+    Seed,
+    Strategy,
+    Workers,
+    finish,
+)
+from .errors import RunError
 
 
 class Labels(StrEnum):
@@ -67,6 +79,9 @@ def annotate(
         list[str] | None,
         typer.Option(help="For generate: NAME=VALUE, such as temperature=0.7; repeatable."),
     ] = None,
+    on: Place = None,
+    actors: Actors = None,
+    gpus_per_actor: GpusPerActor = 0.0,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how long it will take here.")
     ] = False,
@@ -76,11 +91,22 @@ def annotate(
 
     Example: `countenance annotate --corpus go_emotions=data/dev.tsv --out runs/dev --limit 2000`
     """
-    from .generation import AnnotationConfig, LabelUse, parse_corpus_option, parse_settings
+    from .generation import (
+        AnnotationConfig,
+        LabelUse,
+        parse_corpus_option,
+        parse_ray_option,
+        parse_settings,
+    )
     from .generation import annotate as run_annotation
     from .generation import estimate as run_estimate
 
+    ray = parse_ray_option(on, actors, gpus_per_actor)
     options: dict[str, Any] = {"workers": workers} if workers else {}
+    if ray is not None:
+        options.setdefault("workers", 1)  # of each actor
+        if estimate:
+            raise RunError("estimate: measures this process only; leave out --on")
     config = AnnotationConfig(
         corpora=tuple(
             parse_corpus_option(name, text_column=text_column, label_column=label_column)
@@ -103,7 +129,7 @@ def annotate(
         expected = run_estimate(config, show_progress=True)
         finish(expected, _in_words(expected), json_output)
         return
-    statistics = run_annotation(config, show_progress=True)
+    statistics = run_annotation(config, ray=ray, show_progress=True)
     rejected = sum(statistics["rejected"].values())
     session = statistics["last_session"]
     finish(
