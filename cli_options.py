@@ -24,7 +24,7 @@ Place = Annotated[
     str | None,
     typer.Option(
         "--on",
-        help="`ray`, a Ray cluster of its own on this machine, or `ray://HOST:PORT`, a running one.",
+        help="`ray`, a Ray cluster of this machine alone, or `ray://HOST:PORT`, a running one.",
     ),
 ]
 Actors = Annotated[

@@ -42,8 +42,8 @@ class CorpusSpec:
     Attributes:
         name: A known corpus (``go_emotions``, ``tweet_intensity``, ``isear``, ``meld``,
             ``samples``), a format (``csv``, ``tsv``, ``jsonl``, ``parquet``, ``text``) or ``hub``.
-        path: A file, or for a known corpus and for Parquet a folder; None for the packaged ``samples`` and for
-            what comes from the Hub.
+        path: A file, or for a known corpus and for Parquet a folder; None for the packaged
+            ``samples`` and for what comes from the Hub.
         text_column: The column with the text; for the formats with columns.
         hub: The dataset to read from the Hub, in the place of ``path``.
 

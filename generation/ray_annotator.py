@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ class RayAnnotator:
         self._settings = settings
         self._description = description
         self._actors = _actor_count(ray.cluster_resources(), config.workers, settings)
-        self.session = {"on": RAY, "actors": self._actors}
+        self.session: dict[str, Any] = {"on": RAY, "actors": self._actors}
 
     def outcomes(
         self, transcripts: Sequence[Transcript], waiting: WaitingParts
@@ -95,10 +96,13 @@ class RayAnnotator:
     def _parts(self, transcripts: Sequence[Transcript]) -> Iterator[str]:
         """Names of finished parts, in no order."""
         batches = _write_todo(self._config.out / TODO, transcripts, self._actors)
+        started = time.perf_counter()
         with _ray_failures(self._ray):
             for row in self._reports(batches).iter_rows():
                 if row["fault"]:
                     Fault(row["fault"], row["message"]).raise_here()
+                seconds = round(time.perf_counter() - started, 3)
+                self.session.setdefault("seconds_to_first_part", seconds)
                 yield row["part"]
 
     def _reports(self, batches: int) -> Any:  # noqa: ANN401 - Ray has no types here
