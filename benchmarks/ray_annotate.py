@@ -4,9 +4,9 @@ python benchmarks/ray_annotate.py [--corpora DIR] [--items 400] [--repeats 3] [-
 
 The transcripts (of the published corpora in DIR, or the packaged ones) are written as two files.
 Two plain processes of one thread annotate one each, at the same time; then a Ray run with two
-actors annotates both. The two ways take turns, `repeats` times; medians are printed. Seconds are those of
-whole commands, start included. The rate after the start counts, for Ray, from the first part on,
-and for plain processes what they report of themselves, which leaves loading out.
+actors annotates both. The two ways take turns, `repeats` times; medians are printed. Seconds are
+those of whole commands, start included. The rate after the start counts, for Ray, from the first
+part on, and for plain processes what they report of themselves, which leaves loading out.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ def open_ray_annotator(config: AnnotationConfig, settings: RaySettings) -> Itera
 def _with_full_paths(config: AnnotationConfig) -> AnnotationConfig:
     """A worker has another current folder."""
     model, tagger = config.model, config.tagger
-    if model != PACKAGED:
+    if model != PACKAGED and Path(model).exists():
         model = str(Path(model).resolve())
     if tagger is not None and Path(tagger).is_dir():
         tagger = str(Path(tagger).resolve())
