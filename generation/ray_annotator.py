@@ -197,30 +197,35 @@ def _connected(settings: RaySettings, cpus: int) -> Iterator[ModuleType]:
     own = not settings.address
     ray = _import_ray(here=own or settings.address.startswith(_LOOPBACK))
     if ray.is_initialized():
+        _configure()
         yield ray
         return
     try:
-        if own:
-            actors = settings.actors or max(1, usable_cores() // cpus)
-            ray.init(
-                "local",
-                num_cpus=actors * cpus,
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        else:
-            ray.init(settings.address, log_to_driver=False, logging_level=logging.ERROR)
+        _connect(ray, settings, cpus)
         _configure()
         yield ray
-    except (ConnectionError, TimeoutError) as error:
-        raise RunError(
-            f"on: no Ray cluster answers at {settings.address or 'loopback'} "
-            f"({_first_line(error)}); give HOST:PORT as 'ray start --head' prints it"
-        ) from error
     finally:
         ray.shutdown()
+
+
+def _connect(ray: ModuleType, settings: RaySettings, cpus: int) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if settings.address:
+        try:
+            ray.init(settings.address, **quiet)
+        except (ConnectionError, TimeoutError) as error:
+            raise RunError(
+                f"on: no Ray cluster answers at {settings.address} ({_first_line(error)}); give "
+                "HOST:PORT as 'ray start --head' prints it"
+            ) from error
+    else:
+        ray.init(
+            "local",
+            num_cpus=cpus * (settings.actors or max(1, usable_cores() // cpus)),
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            **quiet,
+        )
 
 
 def _import_ray(here: bool) -> ModuleType:
