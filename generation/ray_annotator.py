@@ -249,7 +249,7 @@ def _configure() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    # Ray reserves room for blocks of this size before it reads: 128 MiB by default, ours hold 1.
+    # Ray plans its memory by this size, 128 MiB by default; ours hold far less than one.
     context.target_max_block_size = _BLOCK_BYTES
     # The newer reader packs small files into one block, which one actor would do alone, and lists
     # them in a task that waits for a CPU for ever where the actors hold all.
