@@ -108,10 +108,25 @@ def _annotate(
 class Annotator(Protocol):
     """Whatever makes outcomes of transcripts: an engine in this process, or actors elsewhere."""
 
-    identity: Mapping[str, Any]
-    fitted_on: frozenset[str]
-    documents: Mapping[str, Any]
-    session: Mapping[str, Any]
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that decides what a record says; goes into the manifest."""
+        ...
+
+    @property
+    def fitted_on(self) -> frozenset[str]:
+        """Corpus splits that the tagger was fitted on."""
+        ...
+
+    @property
+    def documents(self) -> Mapping[str, Any]:
+        """File name to JSON value, kept beside the run."""
+        ...
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """What the statistics shall say of this session."""
+        ...
 
     def outcomes(
         self, transcripts: Sequence[Transcript], waiting: WaitingParts

@@ -213,10 +213,10 @@ def _connect(ray: ModuleType, settings: RaySettings, cpus: int) -> None:
     if settings.address:
         try:
             ray.init(settings.address, **quiet)
-        except (ConnectionError, TimeoutError) as error:
+        except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
             raise RunError(
                 f"on: no Ray cluster answers at {settings.address} ({_first_line(error)}); give "
-                "HOST:PORT as 'ray start --head' prints it"
+                "HOST:PORT as 'ray start --head' prints it, and see docs/ray.md on tokens"
             ) from error
     else:
         ray.init(

@@ -5,6 +5,7 @@ One quick test starts a cluster of its own. Those that kill drivers start severa
 """
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -337,7 +338,8 @@ def place(private_caches):
     """Environment of a cluster that keeps to short paths of its own (sockets allow 107 bytes)."""
     pytest.importorskip("ray", reason="extra 'ray' is not installed")
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    yield {**os.environ, "RAY_TMPDIR": folder, "HOME": folder, "RAY_AUTH_MODE": "token"}
+    access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    yield {**os.environ, **access, "RAY_TMPDIR": folder, "HOME": folder}
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -431,25 +433,20 @@ def rows(path):
 def test_a_running_cluster_serves_a_run_and_an_absent_one_is_named(sample_run, tmp_path, place):
     ray = [sys.executable, "-m", "ray.scripts.scripts"]
     place = {**place, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    arguments = ["start", "--head", "--block", "--port", "6401", "--num-cpus", "3"]
-    arguments += ["--include-dashboard", "false"]
-    started = subprocess.Popen(
-        [*ray, *arguments, "--temp-dir", place["RAY_TMPDIR"]],
-        env=place,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    arguments = ["start", "--head", "--port", "6401", "--num-cpus", "3"]
+    arguments += ["--include-dashboard", "false", "--temp-dir", place["RAY_TMPDIR"]]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([*ray, *arguments], env=place, check=True, timeout=300, **silent)
     try:
-        out, err = start(tmp_path / "none", place, "--on", "ray://127.0.0.1:6402").communicate()
+        _, err = start(tmp_path / "none", place, "--on", "ray://127.0.0.1:6402").communicate()
         assert "on: no Ray cluster answers at 127.0.0.1:6402" in err.splitlines()[-1]
         process = start(tmp_path / "run", place, "--on", "ray://127.0.0.1:6401", "--actors", "4")
-        out, err = process.communicate()
+        _, err = process.communicate()
         assert "actors: 4 with 1 CPU each do not fit this Ray cluster (3 CPU" in err
         process = start(tmp_path / "run", place, "--on", "ray://127.0.0.1:6401")
         out, err = process.communicate()
         assert "60 records" in out, err
         assert part_bytes(tmp_path / "run") == part_bytes(sample_run)
     finally:
-        os.killpg(started.pid, signal.SIGTERM)
-        started.wait()
+        for pid in processes(place["RAY_TMPDIR"]):
+            os.kill(pid, signal.SIGKILL)
