@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ _CRASHES_PER_BATCH = 3
 _OBJECT_STORE_BYTES = 200 * 2**20  # only names of parts and small tables of text pass through it
 _LOOPBACK = ("127.", "localhost", "[::1]")
 _BLOCK_BYTES = 2**20
+_KNOCK_SECONDS = 10
 _QUIET = ("ray", "ray.data", "ray.train", "ray.tune")
 
 
@@ -212,8 +214,9 @@ def _connect(ray: ModuleType, settings: RaySettings, cpus: int) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if settings.address:
         try:
+            _knock(settings.address)
             ray.init(settings.address, **quiet)
-        except (ConnectionError, TimeoutError, ray.exceptions.RayError) as error:
+        except (OSError, ray.exceptions.RayError) as error:
             raise RunError(
                 f"on: no Ray cluster answers at {settings.address} ({_first_line(error)}); give "
                 "HOST:PORT as 'ray start --head' prints it, and see docs/ray.md on tokens"
@@ -226,6 +229,21 @@ def _connect(ray: ModuleType, settings: RaySettings, cpus: int) -> None:
             object_store_memory=_OBJECT_STORE_BYTES,
             **quiet,
         )
+
+
+def _knock(address: str) -> None:
+    """Ask whether anything listens there; Ray itself would try for many minutes.
+
+    Raises:
+        OSError: Nothing does.
+        RunError: Not an address.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise RunError(f"on: expected ray or ray://HOST:PORT, found 'ray://{address}'")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _import_ray(here: bool) -> ModuleType:
