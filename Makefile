@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Where the published corpora lie, for build-full; nothing else needs them.
 CORPORA := ../shared/data/corpora
 
-.PHONY: install demo test lint format bench bench-split build-full fit-head web wheel constraints clean
+.PHONY: install demo test test-ray lint format bench bench-split build-full fit-head web wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,10 @@ bench: install
 # Time and per-tag deviation of the split of 53,000 items; make bench-split RUN=path for a finished run.
 bench-split: install
 	$(BIN)/python benchmarks/split.py $(if $(RUN),--run $(RUN))
+
+# Ray runs whose driver is killed, and a running cluster; what `make test` leaves out of tests/generation/test_ray.py.
+test-ray: install
+	COUNTENANCE_TEST_RAY=1 $(BIN)/python -m pytest tests/generation/test_ray.py
 
 # The whole dataset from the four corpora, an hour or less on two cores; stop it as you like, it goes on.
 build-full: install

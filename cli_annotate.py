@@ -9,7 +9,20 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_options import Engine, GpuLayers, JsonFlag, Llm, Seed, Strategy, Workers, finish
+from .cli_options import (
+    Actors,
+    Engine,
+    GpuLayers,
+    GpusPerActor,
+    JsonFlag,
+    Llm,
+    Place,
+    Seed,
+    Strategy,
+    Workers,
+    finish,
+)
+from .errors import RunError
 
 
 class Labels(StrEnum):
@@ -86,6 +99,9 @@ def annotate(
     request_retries: Annotated[
         int, typer.Option(min=0, max=100, help="For openai: how often a failed request is resent.")
     ] = 6,
+    on: Place = None,
+    actors: Actors = None,
+    gpus_per_actor: GpusPerActor = 0.0,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how long it will take here.")
     ] = False,
@@ -103,14 +119,20 @@ def annotate(
         LabelUse,
         ServerSettings,
         parse_corpus_option,
+        parse_ray_option,
         parse_settings,
     )
     from .generation import annotate as run_annotation
     from .generation import estimate as run_estimate
 
+    ray = parse_ray_option(on, actors, gpus_per_actor)
     options: dict[str, Any] = {"workers": workers} if workers else {}
     if base_url is not None:
         options["server"] = ServerSettings(base_url, concurrency, request_timeout, request_retries)
+    if ray is not None:
+        options.setdefault("workers", 1)  # of each actor
+        if estimate:
+            raise RunError("estimate: measures this process only; leave out --on")
     config = AnnotationConfig(
         corpora=tuple(
             parse_corpus_option(name, text_column=text_column, label_column=label_column)
@@ -134,7 +156,7 @@ def annotate(
         expected = run_estimate(config, show_progress=True)
         finish(expected, _in_words(expected), json_output)
         return
-    statistics = run_annotation(config, show_progress=True)
+    statistics = run_annotation(config, ray=ray, show_progress=True)
     rejected = sum(statistics["rejected"].values())
     session = statistics["last_session"]
     finish(

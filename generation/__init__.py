@@ -10,6 +10,7 @@ from .estimate import estimate
 from .fit_head import HeadFitConfig, fit_head
 from .generate_sampling import GenerateSettings
 from .labels import LabelUse
+from .ray_settings import RaySettings, parse_ray_option
 from .record import RECORD_KEYS, AnnotationRecord, record_fault
 from .reference import ReferenceItem, load_reference
 from .reference_annotation import reference_table, score_on_reference
@@ -33,6 +34,7 @@ __all__ = [
     "GenerateSettings",
     "HeadFitConfig",
     "LabelUse",
+    "RaySettings",
     "ReferenceItem",
     "ServerSettings",
     "Transcript",
@@ -46,6 +48,7 @@ __all__ = [
     "known_corpora",
     "load_reference",
     "parse_corpus_option",
+    "parse_ray_option",
     "parse_settings",
     "part_checksums",
     "read_corpora",

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from ..au_mapping import AUMapping, load_mapping
 from ..errors import RunError
@@ -23,6 +24,7 @@ from .answer_engine import NamedModel
 from .consistency import item_faults
 from .corpora import CorpusReading, read_corpora
 from .labels import LabelUse, as_seen
+from .ray_settings import RaySettings
 from .record import AnnotationRecord
 from .run_store import (
     STATISTICS,
@@ -34,17 +36,21 @@ from .run_store import (
 )
 from .strategy import Face, Strategy
 from .transcripts import Transcript, normalise, transcript_id
+from .waiting_parts import WaitingParts
 
 # The packaged transcripts' tags are their writer's, who also chose the calibration sample.
 SAMPLES_NAME = "samples"
 _FLUSH_EVERY = 64
 
 
-def annotate(config: AnnotationConfig, *, show_progress: bool = False) -> dict[str, Any]:
+def annotate(
+    config: AnnotationConfig, *, ray: RaySettings | None = None, show_progress: bool = False
+) -> dict[str, Any]:
     """Annotate all transcripts that the run folder does not hold yet.
 
     Args:
         config: What to do.
+        ray: Do it on a Ray cluster; None does it in this process. The run's files come out equal.
         show_progress: Show on stderr how far it is.
 
     Returns:
@@ -53,10 +59,11 @@ def annotate(config: AnnotationConfig, *, show_progress: bool = False) -> dict[s
     Raises:
         CorpusError: A corpus cannot be read.
         EngineError: The model cannot be loaded.
-        RunError: The run folder cannot be used.
+        MissingDependencyError: ``ray`` without the extra ``ray``.
+        RunError: The run folder or the Ray cluster cannot be used.
     """
     try:
-        return _annotate(config, show_progress)
+        return _annotate(config, ray, show_progress)
     except OSError as error:
         raise RunError(
             f"{config.out}: cannot write this run ({error.strerror}); free the disk or choose "
@@ -64,32 +71,141 @@ def annotate(config: AnnotationConfig, *, show_progress: bool = False) -> dict[s
         ) from error
 
 
-def _annotate(config: AnnotationConfig, show_progress: bool) -> dict[str, Any]:
+def _annotate(
+    config: AnnotationConfig, ray: RaySettings | None, show_progress: bool
+) -> dict[str, Any]:
     check_run_folder(config.out)
-    mapping = load_mapping(config.mapping_version)
+    load_mapping(config.mapping_version)
     corpus = read_corpora(config.corpora, limit=config.limit)
-    model = resolve_annotator(config)
-    with open_strategy(config, model, mapping, show_progress=show_progress) as strategy:
-        records = _RecordMaker(config, model, mapping, strategy)
-        with RunStore(config.out, records.identity()) as store:
-            for name, document in strategy.documents.items():
-                write_json(config.out / name, document)
-            left = _left_to_do(store, corpus.transcripts)
-            started = time.perf_counter()
-            with Progress("annotate", len(left), enabled=show_progress) as progress:
-                _annotate_into(store, left, strategy, records, progress)
-            seconds = time.perf_counter() - started
-            statistics = _statistics(store, corpus, strategy, config.labels)
-            statistics["last_session"] = {
-                "items": len(left),
-                "limit": config.limit,
-                "workers": config.workers,
-                "seconds": round(seconds, 3),
-                "items_per_second": round(len(left) / seconds, 2) if left else 0.0,
-                "lines_repaired": store.repaired,
-            }
-            write_json(config.out / STATISTICS, statistics)
+    with (
+        _open_annotator(config, ray, show_progress) as annotator,
+        RunStore(config.out, annotator.identity) as store,
+    ):
+        for name, document in annotator.documents.items():
+            write_json(config.out / name, document)
+        waiting = WaitingParts(config.out, annotator.identity)
+        left = _left_to_do(store, corpus.transcripts)
+        started = time.perf_counter()
+        with Progress("annotate", len(left), enabled=show_progress) as progress:
+            _annotate_into(store, left, annotator, waiting, progress)
+        seconds = time.perf_counter() - started
+        waiting.remove_all()
+        statistics = _statistics(store, corpus, annotator, config.labels)
+        statistics["last_session"] = {
+            "items": len(left),
+            "limit": config.limit,
+            "workers": config.workers,
+            "seconds": round(seconds, 3),
+            "items_per_second": round(len(left) / seconds, 2) if left else 0.0,
+            "lines_repaired": store.repaired,
+            "parts_discarded": waiting.discarded,
+            **annotator.session,
+        }
+        write_json(config.out / STATISTICS, statistics)
     return statistics
+
+
+class Annotator(Protocol):
+    """Whatever makes outcomes of transcripts: an engine in this process, or actors elsewhere."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that decides what a record says; goes into the manifest."""
+        ...
+
+    @property
+    def fitted_on(self) -> frozenset[str]:
+        """Corpus splits that the tagger was fitted on."""
+        ...
+
+    @property
+    def documents(self) -> Mapping[str, Any]:
+        """File name to JSON value, kept beside the run."""
+        ...
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """What the statistics shall say of this session."""
+        ...
+
+    def outcomes(
+        self, transcripts: Sequence[Transcript], waiting: WaitingParts
+    ) -> Iterator[Mapping[str, Any]]:
+        """One per transcript, in their order: a record, or an entry with a ``reason``.
+
+        Args:
+            transcripts: What to annotate.
+            waiting: Where outcomes are noted that come in out of order.
+        """
+        ...
+
+
+@contextmanager
+def _open_annotator(
+    config: AnnotationConfig, ray: RaySettings | None, show_progress: bool
+) -> Iterator[Annotator]:
+    if ray is None:
+        with open_local_annotator(config, show_progress=show_progress) as here:
+            yield here
+    else:
+        from .ray_annotator import open_ray_annotator
+
+        with open_ray_annotator(config, ray) as there:
+            yield there
+
+
+class LocalAnnotator:
+    """Annotates in this process.
+
+    Args:
+        strategy: The opened strategy.
+        records: Puts its faces and their provenance together.
+    """
+
+    def __init__(self, strategy: Strategy, records: _RecordMaker) -> None:
+        self.identity = records.identity()
+        self.fitted_on = strategy.fitted_on
+        self.documents = strategy.documents
+        self.session: dict[str, Any] = {}
+        self._strategy = strategy
+        self._records = records
+
+    def outcomes(
+        self, transcripts: Iterable[Transcript], waiting: WaitingParts | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Records, or entries with a ``reason``, in the given order."""
+        for transcript, face in self._strategy.faces(transcripts):
+            made = (
+                face if isinstance(face, str) else self._records.record_or_reason(transcript, face)
+            )
+            yield _reject_entry(transcript, made) if isinstance(made, str) else made
+
+
+@contextmanager
+def open_local_annotator(
+    config: AnnotationConfig,
+    *,
+    documents: Mapping[str, Any] | None = None,
+    show_progress: bool = False,
+) -> Iterator[LocalAnnotator]:
+    """Load the model in this process.
+
+    Args:
+        config: What to do.
+        documents: Those of the same run where another process opened it before, so that the
+            calibration is computed once.
+        show_progress: Show on stderr how far it is.
+
+    Raises:
+        EngineError: The model cannot be loaded.
+        TableError: Unknown prompt, head or mapping.
+    """
+    mapping = load_mapping(config.mapping_version)
+    model = resolve_annotator(config)
+    with open_strategy(
+        config, model, mapping, documents=documents, show_progress=show_progress
+    ) as strategy:
+        yield LocalAnnotator(strategy, _RecordMaker(config, model, mapping, strategy))
 
 
 class _RecordMaker:
@@ -166,22 +282,42 @@ def _left_to_do(store: RunStore, transcripts: Sequence[Transcript]) -> list[Tran
 def _annotate_into(
     store: RunStore,
     transcripts: Sequence[Transcript],
-    strategy: Strategy,
-    records: _RecordMaker,
+    annotator: Annotator,
+    waiting: WaitingParts,
     progress: Progress,
 ) -> None:
     try:
-        for count, (transcript, face) in enumerate(strategy.faces(transcripts), 1):
-            outcome = face if isinstance(face, str) else records.record_or_reason(transcript, face)
-            if isinstance(outcome, str):
-                store.reject(_reject_entry(transcript, outcome))
+        for count, outcome in enumerate(_in_order(transcripts, annotator, waiting), 1):
+            if "reason" in outcome:
+                store.reject(outcome)
             else:
                 store.append(outcome)
             if count % _FLUSH_EVERY == 0:
                 store.flush()
+                waiting.remove_taken()
             progress.update(1, f"{len(store.rejected_ids)} set aside")
     finally:
         store.flush()
+    waiting.remove_taken()
+
+
+def _in_order(
+    transcripts: Sequence[Transcript], annotator: Annotator, waiting: WaitingParts
+) -> Iterator[Mapping[str, Any]]:
+    """Outcomes in the order of the transcripts, those of a killed Ray run not made again.
+
+    The order makes the run's files the same bytes wherever and however often it was continued.
+    """
+    identifiers = [transcript_id(transcript) for transcript in transcripts]
+    arrived = {identifier for identifier in identifiers if identifier in waiting}
+    rest = [
+        transcript
+        for transcript, identifier in zip(transcripts, identifiers, strict=True)
+        if identifier not in arrived
+    ]
+    fresh = iter(annotator.outcomes(rest, waiting) if rest else ())
+    for identifier in identifiers:
+        yield waiting.take(identifier) if identifier in arrived else next(fresh)
 
 
 def _reject_entry(transcript: Transcript, reason: str) -> dict[str, str]:
@@ -195,13 +331,13 @@ def _reject_entry(transcript: Transcript, reason: str) -> dict[str, str]:
 
 
 def _statistics(
-    store: RunStore, corpus: CorpusReading, strategy: Strategy, labels: LabelUse
+    store: RunStore, corpus: CorpusReading, annotator: Annotator, labels: LabelUse
 ) -> dict[str, Any]:
     """Counts over the whole run; of a source read in several sessions, the fullest reading."""
     reasons = Counter(entry["reason"].partition(":")[0] for entry in store.rejects())
     seen = [as_seen(item, labels) for item in corpus.transcripts if item.source != SAMPLES_NAME]
     before = _earlier_statistics(store)
-    now = agreement(store.records(), seen, strategy.fitted_on)
+    now = agreement(store.records(), seen, annotator.fitted_on)
     return {
         "accepted": len(store.accepted_ids),
         "rejected": dict(sorted(reasons.items())),

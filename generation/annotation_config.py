@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from .generate_sampling import GenerateSettings
 from .generate_strategy import open_generate_strategy, open_server_strategy
 from .labels import LabelUse
 from .model_files import PACKAGED, GgufModel, resolve_model
-from .score_strategy import open_score_strategy
+from .score_strategy import CALIBRATION, open_score_strategy
 from .server_annotator import ServerModel
 from .strategy import Strategy
 
@@ -157,9 +157,18 @@ def open_strategy(
     model: GgufModel | ServerModel,
     mapping: AUMapping,
     *,
+    documents: Mapping[str, Any] | None = None,
     show_progress: bool = False,
 ) -> Iterator[Strategy]:
     """Load the model, or reach the server, and make it ready to annotate.
+
+    Args:
+        config: What to do.
+        model: The model file.
+        mapping: Table of action units.
+        documents: The ``documents`` of the same strategy where it was opened before, so that
+            nothing is computed twice.
+        show_progress: Show on stderr how far it is.
 
     Raises:
         EngineError: The model cannot be loaded or does not fit the prompt or the head; the server
@@ -187,6 +196,7 @@ def open_strategy(
             seed=config.seed,
             workers=config.workers,
             gpu_layers=config.gpu_layers,
+            calibration=(documents or {}).get(CALIBRATION),
             show_progress=show_progress,
         ) as strategy:
             yield strategy

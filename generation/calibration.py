@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -142,16 +142,28 @@ class Calibration:
         """
         try:
             data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            fields: dict[str, Any] = {
-                name: tuple(map(float, value)) if isinstance(value, list) else value
-                for name, value in data.items()
-            }
-            calibration = cls(**fields)
-            calibration._check(prompt, model_sha256)
+            calibration = cls.from_dict(data, prompt, model_sha256)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise RunError(
                 f"{path}: damaged calibration ({error}); delete it, it is made anew"
             ) from None
+        return calibration
+
+    @classmethod
+    def from_dict(
+        cls, data: Mapping[str, Any], prompt: ScorePrompt, model_sha256: str
+    ) -> Calibration:
+        """The calibration that ``as_dict`` gave.
+
+        Raises:
+            ValueError: Its figures do not fit the prompt and the model.
+        """
+        fields: dict[str, Any] = {
+            name: tuple(map(float, value)) if isinstance(value, list | tuple) else value
+            for name, value in data.items()
+        }
+        calibration = cls(**fields)
+        calibration._check(prompt, model_sha256)
         return calibration
 
     def _check(self, prompt: ScorePrompt, model_sha256: str) -> None:

@@ -31,6 +31,8 @@ from .transcripts import LengthLimits, Transcript
 DEFAULT_MIN_WORDS = 3
 DEFAULT_MAX_CHARACTERS = 300
 HUB = "hub"
+# The one format that may be a folder: a table of many files.
+PARQUET = "parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class CorpusSpec:
     Attributes:
         name: A known corpus (``go_emotions``, ``tweet_intensity``, ``isear``, ``meld``,
             ``samples``), a format (``csv``, ``tsv``, ``jsonl``, ``parquet``, ``text``) or ``hub``.
-        path: A file, or for a known corpus its folder; None for the packaged ``samples`` and for
-            what comes from the Hub.
+        path: A file, or for a known corpus and for Parquet a folder; None for the packaged
+            ``samples`` and for what comes from the Hub.
         text_column: The column with the text; for the formats with columns.
         hub: The dataset to read from the Hub, in the place of ``path``.
 
@@ -227,16 +229,17 @@ def corpus_files(spec: CorpusSpec) -> list[Path]:
         raise CorpusError(f"corpus {spec.name!r}: {path}: no such file or folder")
     if not path.is_dir():
         raise CorpusError(f"corpus {spec.name!r}: {path}: neither a file nor a folder")
-    if spec.name in FORMATS:
+    if spec.name in FORMATS and spec.name != PARQUET:
         raise CorpusError(
             f"corpus {spec.name!r}: {path}: is a folder; expected one {spec.name} file"
         )
-    patterns = describe_corpus(spec.name).files
+    patterns = ("*.parquet",) if spec.name == PARQUET else describe_corpus(spec.name).files
     files = {file for pattern in patterns for file in path.glob(pattern) if file.is_file()}
     if not files:
         raise CorpusError(
             f"corpus {spec.name!r}: {path}: expected files named {' or '.join(patterns)} "
-            f"({describe_corpus(spec.name).format}); the folder has none"
+            f"({PARQUET if spec.name == PARQUET else describe_corpus(spec.name).format}); "
+            "the folder has none"
         )
     return sorted(files)
 

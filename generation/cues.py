@@ -3,7 +3,8 @@
 They teach a text-to-expression model the shapes that everyday sentences seldom bring (winks, puffed
 cheeks, gaze, pucker, rolled lips), the sides, what "barely" and "as far as it goes" do, and other
 hands' words. Most are made from the parts in ``tables/cue_phrases-v1.json``; the sayings
-(``tables/sayings-v2.json`` and what it continues) are whole texts. What there is of them is printed by::
+(``tables/sayings-v2.json`` and what it continues) are whole texts. What there is of them is printed
+by::
 
     python -m countenance.generation.cues [--mapping v1] [--seed 0] [--show 20]
 """

@@ -5,15 +5,16 @@ transcript ─► reading ─► tagger: tags, strength ─► action units ─�
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from ..au_mapping import ActionUnit
 from ..errors import CountenanceError, TableError
 from .action_unit_draw import draw_action_units
-from .calibration import calibrate
+from .calibration import Calibration, calibrate
 from .composition_checks import describes, face_fault
 from .description import compose_description
 from .emotion_table import EMOTION_TABLE
@@ -26,6 +27,7 @@ from .tagging import Tagger, open_tagger
 from .transcripts import Transcript, transcript_id
 
 TOO_LONG = "too_many_tokens"
+CALIBRATION = "calibration.json"
 # A face whose own description cannot be read back to it is drawn again; some in a thousand are.
 _DRAWS = 5
 
@@ -49,7 +51,7 @@ class ScoreStrategy:
         self._seed = seed
         self.tagger = tagger.name
         self.fitted_on = tagger.fitted_on
-        self.documents = {"calibration.json": tagger.calibration.as_dict()}
+        self.documents = {CALIBRATION: tagger.calibration.as_dict()}
         self.identity = {
             "engine": scorers[0].engine.build,
             "emotion_table": EMOTION_TABLE,
@@ -112,9 +114,10 @@ def open_score_strategy(
     seed: int,
     workers: int,
     gpu_layers: int = 0,
+    calibration: Mapping[str, Any] | None = None,
     show_progress: bool = False,
 ) -> Iterator[ScoreStrategy]:
-    """Load the model, calibrate it, and open the tagger.
+    """Load the model, calibrate it unless a calibration is given, and open the tagger.
 
     Raises:
         EngineError: The model cannot be loaded, or the head was fitted on another one.
@@ -122,5 +125,8 @@ def open_score_strategy(
     """
     prompt = ScorePrompt.load(prompt_version)
     with open_scorers(model, prompt, workers, gpu_layers) as scorers:
-        calibration = calibrate(scorers, model, show_progress=show_progress)
-        yield ScoreStrategy(scorers, open_tagger(tagger, model, prompt, calibration), labels, seed)
+        if calibration is None:
+            habit = calibrate(scorers, model, show_progress=show_progress)
+        else:
+            habit = Calibration.from_dict(calibration, prompt, model.sha256)
+        yield ScoreStrategy(scorers, open_tagger(tagger, model, prompt, habit), labels, seed)

@@ -1,0 +1,49 @@
+"""Where and how wide a run is spread: the settings of ``countenance annotate --on ray``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import RunError
+
+RAY = "ray"
+
+
+@dataclass(frozen=True)
+class RaySettings:
+    """A Ray cluster and what to take of it.
+
+    Attributes:
+        address: ``HOST:PORT`` of a running cluster's head, or ``auto`` for the one on this machine;
+            empty starts one on this machine's loopback and stops it afterwards.
+        actors: Engines side by side; None takes as many as the cluster has room for.
+        gpus_per_actor: GPUs that one engine gets, shares allowed; 0 keeps to CPUs.
+    """
+
+    address: str = ""
+    actors: int | None = None
+    gpus_per_actor: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.actors is not None and self.actors < 1:
+            raise RunError(f"actors: expected 1 or more, found {self.actors}")
+        if self.gpus_per_actor < 0:
+            raise RunError(f"gpus-per-actor: expected 0 or more, found {self.gpus_per_actor}")
+
+
+def parse_ray_option(
+    place: str | None, actors: int | None = None, gpus_per_actor: float = 0.0
+) -> RaySettings | None:
+    """The settings that ``--on``, ``--actors`` and ``--gpus-per-actor`` stand for; None without.
+
+    Raises:
+        RunError: ``place`` is neither ``ray`` nor ``ray://ADDRESS``, or lacks beside the others.
+    """
+    if place is None:
+        if actors is not None or gpus_per_actor:
+            raise RunError("actors, gpus-per-actor: only a run on Ray has them; add --on ray")
+        return None
+    kind, separator, address = place.partition("://")
+    if kind != RAY or bool(separator) != bool(address):
+        raise RunError(f"on: expected ray or ray://HOST:PORT, found {place!r}")
+    return RaySettings(address, actors, gpus_per_actor)
