@@ -150,7 +150,7 @@ def _statistics(run: Path, builders: Mapping[str, CountenanceBuilder]) -> dict[s
     }
     if CUES in builders:
         cues = builders[CUES].items
-        statistics["cues"] = cue_statistics(cues.rows, cues.split, cues.weights, mapping)
+        statistics["cues"] = cue_statistics(list(cues.rows), cues.split, cues.weights, mapping)
     return statistics
 
 

@@ -70,7 +70,7 @@ class Coded(Sequence[Labels]):
         return [self.values[code] for code in np.flatnonzero(self.counts()).tolist()]
 
     def where(self, holds: Callable[[Labels], bool]) -> np.ndarray:
-        """bool (n_items,): whose list has a property."""
+        """Bool (n_items,): whose list has a property."""
         known = np.fromiter((holds(labels) for labels in self.values), bool, len(self.values))
         chosen: np.ndarray = known[self.codes]
         return chosen

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ class SortedForms:
         """A number of forms from ``start`` on, fewer at the end."""
         ends = self._ends[start : start + count + 1].tolist()
         content = os.pread(self._file.fileno(), ends[-1] - ends[0], ends[0])
-        for begin, end in zip(ends, ends[1:], strict=False):
+        for begin, end in pairwise(ends):
             yield content[begin - ends[0] : end - ends[0]].decode("utf-8", "surrogatepass")
 
     def close(self) -> None:

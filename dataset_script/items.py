@@ -194,7 +194,8 @@ def run_items(run: Path, *, seed: int, show_progress: bool = False) -> Items:
 def _records_by_id(run: Path, accepted: int) -> Iterator[tuple[bytes, bytes]]:
     """Id and record, as JSON, of all records of a finished run."""
     count = 0
-    for count, record in enumerate(read_records(run), 1):
+    for record in read_records(run):
+        count += 1
         line = json.dumps(record, separators=(",", ":"))
         yield record["id"].encode("utf-8", "surrogatepass"), line.encode()
     if count != accepted:

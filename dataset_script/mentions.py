@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class Mentions:
     """
 
     def __init__(self, table: str = BIAS_TABLE) -> None:
-        self.words: dict[str, Any] = read_table(table, "bias_groups")
+        self.words: Mapping[str, Any] = read_table(table, "bias_groups")
         self._patterns: list[re.Pattern[str]] = []
         self._bit: dict[tuple[str, str], int] = {}
         for dimension in self.words["dimensions"]:
@@ -47,7 +47,7 @@ class Mentions:
         self._bits.append(bits)
 
     def of_group(self, dimension: str, group: str) -> np.ndarray:
-        """bool (n_texts,): which texts hold one of a group's words, as a word."""
+        """Bool (n_texts,): which texts hold one of a group's words, as a word."""
         bit = np.uint64(1 << self._bit[dimension, group])
         held: np.ndarray = (np.frombuffer(self._bits, dtype=np.uint64) & bit) != 0
         return held

@@ -88,6 +88,10 @@ class SpooledRows:
         row: dict[str, Any] = self._file.read_row_group(group).slice(place, 1).to_pylist()[0]
         return row
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for group in range(self._file.num_row_groups):
+            yield from self._file.read_row_group(group).to_pylist()
+
     def column(self, name: str) -> Iterator[Any]:
         """The values of one column, in order."""
         for group in range(self._file.num_row_groups):

@@ -139,15 +139,15 @@ def _label_counts(labels: Coded, of_item: np.ndarray) -> np.ndarray:
     counts = np.zeros((len(sizes), len(column) + 1), dtype=kind)
     for start in range(0, len(of_item), _ROWS_AT_ONCE):
         group = of_item[start : start + _ROWS_AT_ONCE]
-        code = labels.codes[start : start + _ROWS_AT_ONCE]
+        codes = labels.codes[start : start + _ROWS_AT_ONCE]
         alone = sizes[group] == 1
-        counts[group[alone]] = has[code[alone]]
-        np.add.at(counts, group[~alone], has[code[~alone]])
+        counts[group[alone]] = has[codes[alone]]
+        np.add.at(counts, group[~alone], has[codes[~alone]])
     return counts
 
 
 def _stratify(labels: Coded, of_item: np.ndarray, test_share: float, seed: int) -> np.ndarray:
-    """bool (n_groups,): the groups that iterative stratification puts into test.
+    """Bool (n_groups,): the groups that iterative stratification puts into test.
 
     ``MultilabelStratifiedShuffleSplit`` does the same, draw for draw, on three copies of the table.
     """
@@ -167,7 +167,7 @@ def _stratify(labels: Coded, of_item: np.ndarray, test_share: float, seed: int) 
 
 
 def _membership(counts: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """bool (n_groups, n_labels + size classes): what each group has, in another order."""
+    """Bool (n_groups, n_labels + size classes): what each group has, in another order."""
     # Groups of two, of three and four, of five to eight ...: a label each.
     classes = np.ceil(np.log2(counts[:, -1].astype(np.float64))).astype(np.int8)
     kinds = np.arange(1, max(2, int(classes.max()) + 1))

@@ -139,7 +139,7 @@ def _split_quality(labels: Coded, split: Split) -> dict[str, Any]:
 
 
 def _groups_of(split: Split, chosen: np.ndarray) -> np.ndarray:
-    """bool (n_groups,): which groups have one of the chosen items."""
+    """Bool (n_groups,): which groups have one of the chosen items."""
     has = np.zeros(int(split.groups.max()) + 1, dtype=bool)
     has[split.groups[chosen]] = True
     return has
