@@ -2,8 +2,8 @@
 
 python benchmarks/scale.py [--records 20000 ...] [--stages store build verify] [--keep DIR] [--json]
 
-Each stage is a process of its own and does what the command does: ``store`` puts N records through
-``RunStore`` and opens the run again as a resumed ``annotate`` would; ``build`` is ``build_dataset``;
+Each stage is a process of its own and does what the command does: ``store`` puts N records
+through ``RunStore`` and opens the run again as a resumed run would; ``build`` is ``build_dataset``;
 ``verify`` is ``verify_dataset``. Printed are the seconds, the highest resident memory of the
 largest process (VmHWM), and that of all processes of the stage together, sampled.
 
@@ -42,6 +42,10 @@ FREQUENCIES = (
 )  # fmt: skip
 IDENTITY = {
     "annotator": "synthetic@0",
+    "calibration_sha256": "0" * 64,
+    "emotion_table": "emotion_action_units-v2",
+    "engine": "none",
+    "head_sha256": "0" * 64,
     "labels": "use",
     "mapping_version": "v1",
     "model_sha256": "0" * 64,

@@ -19,6 +19,7 @@ MOST_BYTES = 48_000_000
 """So much of what is sorted is held in memory, by an estimate that counts Python's own share."""
 MOST_FILES = 100
 """So many sorted runs are merged at once; a process may often open only 256 files."""
+_READ_BYTES = 1 << 18  # of each run that is merged
 _OVERHEAD = 180  # of a pair of short bytes in a tuple in a list
 _HEADER = struct.Struct("<II")
 _KEY = itemgetter(0)
@@ -114,7 +115,7 @@ def _merged(runs: Sequence[Path]) -> Iterator[Pair]:
 
 
 def _read_run(path: Path) -> Iterator[Pair]:
-    with path.open("rb", buffering=1 << 18) as file:
+    with path.open("rb", buffering=_READ_BYTES) as file:
         while header := file.read(_HEADER.size):
             key, value = _HEADER.unpack(header)
             yield file.read(key), file.read(value)
