@@ -7,32 +7,29 @@ Groups with few items get no rates, because those would be noise about people.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
 from ..au_mapping import ActionUnit
-from ..generation.tables_reading import load_emotions, read_table
+from ..generation.tables_reading import load_emotions
+from .coded import Coded
+from .item_table import ItemTable
 
 Row = Mapping[str, Any]
 
-BIAS_TABLE = "bias_groups-v1"
 _SHOWN_ACTION_UNITS = 3
 _Z = 1.96  # 95 %
 
 
-def bias_tables(
-    rows: Sequence[Row], action_units: Sequence[str], table: str = BIAS_TABLE
-) -> dict[str, Any]:
+def bias_tables(rows: ItemTable | Iterable[Row], action_units: Sequence[str]) -> dict[str, Any]:
     """Tags, action units and strengths of the texts that mention each group, and of all texts.
 
     Args:
-        rows: Annotation records.
+        rows: Annotation records, or their table.
         action_units: Ids of the units that may stand in them, in the order to show them.
-        table: The word lists.
 
     Returns:
         ``version``, ``least_items``, ``emotions`` (the basic emotions, in order), ``all``, and
@@ -41,14 +38,15 @@ def bias_tables(
         mean), ``emotions`` (percent of the items whose first tag belongs to it) and
         ``action_units`` (where the share differs most from all items, in points); else None there.
     """
-    words = read_table(table, "bias_groups")
-    facts = _Facts(rows, action_units)
-    everybody = np.ones(len(rows), dtype=bool)
-    texts = [row["transcript"].casefold() for row in rows]
+    table = ItemTable.of(rows)
+    words = table.mentions.words
+    facts = _Facts(table, action_units)
+    everybody = np.ones(len(table), dtype=bool)
     dimensions = []
     for dimension in words["dimensions"]:
         mentions = {
-            group["name"]: _mentions(texts, group["words"]) for group in dimension["groups"]
+            group["name"]: table.mentions.of_group(dimension["title"], group["name"])
+            for group in dimension["groups"]
         }
         dimensions.append(
             {
@@ -75,33 +73,19 @@ def bias_tables(
     }
 
 
-def _mentions(texts: Sequence[str], words: Sequence[str]) -> np.ndarray:
-    """Bool (n_texts,): which texts hold one of the words, as a word."""
-    longest_first = sorted(words, key=lambda word: (-len(word), word))
-    pattern = re.compile(
-        r"(?<![a-z])(?:"
-        + "|".join(word.replace(" ", r"\s+") for word in longest_first)
-        + r")(?![a-z])"
-    )
-    return np.fromiter((pattern.search(text) is not None for text in texts), bool, len(texts))
-
-
 class _Facts:
-    """The rows as arrays: who carries which tag, basic emotion and action unit."""
+    """Who carries which tag, basic emotion and action unit."""
 
-    def __init__(self, rows: Sequence[Row], action_units: Sequence[str]) -> None:
+    def __init__(self, table: ItemTable, action_units: Sequence[str]) -> None:
         emotions = load_emotions()
         basic = {emotion.name: emotion.ekman for emotion in emotions}
         self.basic_emotions = list(dict.fromkeys(basic.values()))
-        self.first = np.array(
-            [self.basic_emotions.index(basic[row["emotions"][0]]) for row in rows], dtype=int
-        )
-        self.strength = np.array(
-            [np.nan if row["strength"] is None else row["strength"] for row in rows], dtype=float
-        )
-        tags = [emotion.name for emotion in emotions]
-        self.tags = _columns([row["emotions"] for row in rows], tags)
-        found = [{ActionUnit.parse(text).id for text in row["action_units"]} for row in rows]
+        firsts = [self.basic_emotions.index(basic[tags[0]]) for tags in table.emotions.values]
+        self.first = np.array(firsts, dtype=np.int8)[table.emotions.codes]
+        self.strength = table.strength
+        self.emotions, self.faces = table.emotions, table.action_units
+        self.tags = _columns(self.emotions.values, [emotion.name for emotion in emotions])
+        found = [{ActionUnit.parse(text).id for text in face} for face in self.faces.values]
         self.units = _columns(found, action_units)
 
     def group(self, member: np.ndarray, least: int) -> dict[str, Any]:
@@ -127,8 +111,11 @@ class _Facts:
         if not others:
             return []
         found: list[dict[str, Any]] = []
-        for name, column in self.units.items():
-            share, rest = column[member].mean(), column[~member].mean()
+        inside = _hits(self.units, self.faces.counts(member))
+        every = _hits(self.units, self.faces.counts())
+        for name in self.units:
+            share = np.float64(inside[name] / here)
+            rest = np.float64((every[name] - inside[name]) / others)
             error = np.sqrt(share * (1 - share) / here + rest * (1 - rest) / others)
             if abs(share - rest) > _Z * error:
                 points = round(100 * float(share - rest), 1)
@@ -151,22 +138,35 @@ class _Facts:
         return {
             "titles": [titles[first], titles[second]],
             "items": items,
-            "tags": _side_by_side(self.tags, pair, "tag") if enough else None,
-            "action_units": _side_by_side(self.units, pair, "action_unit") if enough else None,
+            "tags": _side_by_side(self.tags, self.emotions, pair, "tag") if enough else None,
+            "action_units": _side_by_side(self.units, self.faces, pair, "action_unit")
+            if enough
+            else None,
         }
 
 
 def _columns(values: Sequence[Collection[str]], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """By name, bool (n_values,): which of the different lists hold it."""
     sets = [frozenset(found) for found in values]
     return {name: np.array([name in found for found in sets], dtype=bool) for name in names}
 
 
+def _hits(columns: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, int]:
+    """By name, how many items hold it, of which so many have each of the different lists."""
+    return {name: int(counts[column].sum()) for name, column in columns.items()}
+
+
 def _side_by_side(
-    columns: Mapping[str, np.ndarray], pair: tuple[np.ndarray, np.ndarray], key: str
+    columns: Mapping[str, np.ndarray],
+    labels: Coded,
+    pair: tuple[np.ndarray, np.ndarray],
+    key: str,
 ) -> list[dict[str, Any]]:
     rows = []
-    for name, column in columns.items():
-        shares = [_share(int(column[member].sum()), int(member.sum())) for member in pair]
+    sizes = [int(member.sum()) for member in pair]
+    hits = [_hits(columns, labels.counts(member)) for member in pair]
+    for name in columns:
+        shares = [_share(found[name], size) for found, size in zip(hits, sizes, strict=True)]
         apart = shares[0]["low"] > shares[1]["high"] or shares[1]["low"] > shares[0]["high"]
         if any(share["percent"] for share in shares):
             rows.append({key: name, "shares": shares, "apart": apart})

@@ -47,6 +47,7 @@ from .card_images import DrawFaces, write_card_images
 from .checksums import CHECKSUMS, write_checksums
 from .croissant import croissant_metadata
 from .groups import SPLIT_TABLE
+from .item_table import ItemTable
 from .items import CUES, DEFAULT, TEST, TRAIN, CueItem, run_mapping
 from .statistics import cue_statistics, dataset_statistics, source_table
 
@@ -119,7 +120,12 @@ def build_dataset(
             statistics["front_matter"] = _front_matter(infos)
             items = builders[DEFAULT].items
             statistics["images"] = write_card_images(
-                folder, statistics, items.rows, items.weights, draw_faces=draw_faces, seed=seed
+                folder,
+                statistics,
+                items.table or (),
+                items.weights,
+                draw_faces=draw_faces,
+                seed=seed,
             )
             write_json(folder / STATISTICS, statistics)
             write_json(folder / CROISSANT, croissant_metadata(folder, infos, FOLDERS))
@@ -133,17 +139,18 @@ def _statistics(run: Path, builders: Mapping[str, CountenanceBuilder]) -> dict[s
     items = builders[DEFAULT].items
     mapping = run_mapping(run)
     run_statistics = read_run_statistics(run)
-    statistics = dataset_statistics(items.rows, items.split, items.weights, mapping)
-    statistics.update(card_figures(items.rows, items.split.in_test, mapping))
+    table = ItemTable.of(items.table or ())
+    statistics = dataset_statistics(table, items.split, items.weights, mapping)
+    statistics.update(card_figures(items.rows, items.split.in_test, mapping, table))
     reasons = Counter(row["reason"].partition(":")[0] for row in items.set_aside)
     statistics["set_aside"] = dict(sorted(reasons.items()))
-    statistics["sources"] = source_table(items.rows)
+    statistics["sources"] = source_table(table)
     statistics["run"] = {
         key: run_statistics[key] for key in ("accepted", "rejected", "corpora", "agreement")
     }
     if CUES in builders:
         cues = builders[CUES].items
-        statistics["cues"] = cue_statistics(cues.rows, cues.split, cues.weights, mapping)
+        statistics["cues"] = cue_statistics(list(cues.rows), cues.split, cues.weights, mapping)
     return statistics
 
 

@@ -38,9 +38,7 @@ from .items import (
     run_items,
     run_mapping,
 )
-
-ROWS_PER_TABLE = 10_000
-"""Rows per Parquet row group, so that a reader who streams need not fetch the whole file."""
+from .rows import ROWS_PER_GROUP
 
 
 @dataclass
@@ -106,7 +104,7 @@ class CountenanceBuilder(datasets.ArrowBasedBuilder):
             dataset_name="countenance",
             config_name=config_name,
             config_id=f"{config_name}-{content}",
-            writer_batch_size=ROWS_PER_TABLE,
+            writer_batch_size=ROWS_PER_GROUP,
             run=str(run),
             seed=seed,
             cues=tuple(cues),
@@ -142,9 +140,8 @@ class CountenanceBuilder(datasets.ArrowBasedBuilder):
         ]
 
     def _generate_tables(self, name: str) -> Iterator[tuple[Key, pa.Table]]:
-        table = self.items.part(name).data.table
-        for number, start in enumerate(range(0, len(table), ROWS_PER_TABLE)):
-            yield Key(0, number), table.slice(start, ROWS_PER_TABLE)
+        for number, table in enumerate(self.items.part(name)):
+            yield Key(0, number), table
 
 
 def _content_hash(run: Path, seed: int, cues: Sequence[CueItem]) -> str:

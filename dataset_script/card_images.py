@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .item_table import FaceWeights, ItemTable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -27,8 +29,8 @@ DrawFaces = Callable[[list[np.ndarray], Sequence[str]], bytes]
 def write_card_images(
     folder: Path,
     statistics: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    weights: np.ndarray,
+    rows: ItemTable | Sequence[Mapping[str, Any]],
+    weights: FaceWeights | np.ndarray,
     *,
     draw_faces: DrawFaces | None = None,
     seed: int = 0,
@@ -38,7 +40,7 @@ def write_card_images(
     Args:
         folder: The dataset folder; ``images`` is made in it.
         statistics: With ``tags``, ``action_units`` and ``co_occurrence``.
-        rows: Annotation records (config ``default``), in the dataset's order.
+        rows: Annotation records (config ``default``), in the dataset's order, or their table.
         weights: float32 (n_rows, n_blendshapes), their blendshapes.
         draw_faces: Draws the grid of faces; None leaves that picture out.
         seed: Seed of the choice of the faces.
@@ -50,8 +52,9 @@ def write_card_images(
     place.mkdir(exist_ok=True)
     pictures = []
     if draw_faces is not None:
-        chosen = _typical_faces(statistics, rows, seed)
-        captions = [f"{tag}: {' '.join(rows[row]['action_units'])}" for tag, row in chosen]
+        table = ItemTable.of(rows)
+        chosen = _typical_faces(statistics, table, seed)
+        captions = [f"{tag}: {' '.join(table.action_units[row])}" for tag, row in chosen]
         drawn = draw_faces([weights[row] for _, row in chosen], captions)
         (place / "faces.png").write_bytes(drawn)
         tags = ", ".join(tag for tag, _ in chosen)
@@ -73,16 +76,18 @@ def write_card_images(
 
 
 def _typical_faces(
-    statistics: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], seed: int
+    statistics: Mapping[str, Any], table: ItemTable, seed: int
 ) -> list[tuple[str, int]]:
     """The commonest tags, each with an item that carries it first and moves the face."""
     draws = np.random.default_rng(seed)
-    by_tag: dict[str, list[int]] = {}
-    for number, row in enumerate(rows):
-        if row["action_units"]:
-            by_tag.setdefault(row["emotions"][0], []).append(number)
-    tags = [row["tag"] for row in statistics["tags"] if row["tag"] in by_tag][:FACES]
-    return [(tag, int(draws.choice(by_tag[tag]))) for tag in tags]
+    moves = table.action_units.where(bool)
+    first = {labels[0] for labels in table.emotions.take(moves).used()}
+    tags = [row["tag"] for row in statistics["tags"] if row["tag"] in first][:FACES]
+    return [(tag, int(draws.choice(_carriers(table, moves, tag)))) for tag in tags]
+
+
+def _carriers(table: ItemTable, moves: np.ndarray, tag: str) -> np.ndarray:
+    return np.flatnonzero(moves & table.emotions.where(lambda labels: labels[0] == tag))
 
 
 def _save(

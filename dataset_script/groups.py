@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,14 @@ from datasketch import MinHash
 from scipy import sparse
 
 from ..generation.tables_reading import read_table
+from .forms import BandFile, Joined, SortedForms
+from .scratch import Scratch
 
 SPLIT_TABLE = "split-v1"
 # From so many comparisons on, a sparse product is faster than sets.
 _MANY = 64
+_FORMS_PER_BATCH = 8192
+_FORMS_KEPT = 4096
 _UNSPOKEN = re.compile(r"@\w+|https?://\S+|\bhttp\b|\[\w+\]")
 _APOSTROPHES = re.compile("(?<=\\w)['\u2018\u2019\u02bc`\u00b4](?=\\w)")
 _WORD = re.compile(r"\w+")
@@ -40,22 +46,27 @@ def normalise(text: str) -> str:
     return " ".join(_WORD.findall(spoken)) or " ".join(folded.split())
 
 
-def duplicate_groups(transcripts: Sequence[str]) -> np.ndarray:
+def duplicate_groups(transcripts: Iterable[str]) -> np.ndarray:
     """Number the groups of equal and nearly equal texts.
 
     Two texts are in one group when a chain of near-duplicates leads from one to the other. Neither
     the groups nor their numbers depend on the order of the texts.
 
+    Texts and sketches lie in scratch files; memory holds a few numbers for each text.
+
     Args:
-        transcripts: The texts.
+        transcripts: The texts; taken once.
 
     Returns:
         int64 (n_texts,), the group of each: 0 for that with the alphabetically first text, and on.
+
+    Raises:
+        DatasetError: The scratch files cannot be written.
     """
     return _groups(transcripts, near=True)
 
 
-def wording_groups(texts: Sequence[str]) -> np.ndarray:
+def wording_groups(texts: Iterable[str]) -> np.ndarray:
     """Number the groups of texts with the very same words; otherwise as ``duplicate_groups``."""
     return _groups(texts, near=False)
 
@@ -66,51 +77,49 @@ def similarity(first: str, second: str) -> float:
     return len(one & other) / len(one | other)
 
 
-def _groups(texts: Sequence[str], *, near: bool) -> np.ndarray:
-    if not len(texts):
-        return np.zeros(0, dtype=np.int64)
-    forms, form_of_text = np.unique(
-        np.array([normalise(text) for text in texts], dtype=object), return_inverse=True
-    )
-    component = _components(list(forms)) if near else np.arange(len(forms))
-    # The forms are sorted, so the first form of a component names it whatever scipy's numbering.
-    _, first, of_form = np.unique(component, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    numbered: np.ndarray = rank[of_form][form_of_text]
+def _groups(texts: Iterable[str], *, near: bool) -> np.ndarray:
+    with Scratch("groups") as folder:
+        forms = SortedForms((normalise(text) for text in texts), folder)
+        try:
+            if not near or not len(forms):
+                return forms.form_of_text
+            component = _components(forms, folder)
+        finally:
+            forms.close()
+    # The forms are sorted, so a component is named by its first form, whatever its label.
+    first = np.full(len(component), len(component), dtype=np.int64)
+    np.minimum.at(first, component, np.arange(len(component)))
+    first = first[component]
+    rank = np.cumsum(first == np.arange(len(first))) - 1
+    numbered: np.ndarray = rank[first][forms.form_of_text]
     return numbered
 
 
-def _components(forms: list[str]) -> np.ndarray:
+def _components(forms: SortedForms, folder: Path) -> np.ndarray:
     """int64 (n_forms,): a number for each component of the similar forms that share a band."""
     rule = _rule()
-    near = _NearForms(forms)
-    sketches = MinHash.generator(
-        ([piece.encode() for piece in sorted(pieces)] for pieces in near.shingles),
-        num_perm=rule["permutations"],
-        seed=rule["seed"],
-        scheme="affine32",
-    )
-    values = np.array([sketch.hashvalues for sketch in sketches])
-    joined = _Joined(len(forms))
-    for bucket in _buckets(values, rule["rows_per_band"]):
+    bands = BandFile(folder / "bands", len(forms), rule["permutations"] // rule["rows_per_band"])
+    batch = _FORMS_PER_BATCH
+    for start in range(0, len(forms), batch):
+        sketches = MinHash.generator(
+            (
+                [piece.encode() for piece in sorted(_shingles(form))]
+                for form in forms.some(start, batch)
+            ),
+            num_perm=rule["permutations"],
+            seed=rule["seed"],
+            scheme="affine32",
+        )
+        bands.write(start, np.array([sketch.hashvalues for sketch in sketches]))
+    near, joined = _NearForms(forms), Joined(len(forms))
+    for bucket in bands.buckets():
+        near.open(bucket)
         _join_similar(bucket, near, joined)
+    bands.close()
     return joined.component
 
 
-def _buckets(values: np.ndarray, rows: int) -> Iterator[np.ndarray]:
-    """Sketches with an equal band; sorting, where datasketch's own index looks up."""
-    for start in range(0, values.shape[1] - rows + 1, rows):
-        band = np.ascontiguousarray(values[:, start : start + rows])
-        keys = band.view(np.dtype((np.void, band.dtype.itemsize * rows))).ravel()
-        order = np.argsort(keys, kind="stable")
-        inner = np.flatnonzero(keys[order][1:] != keys[order][:-1]) + 1
-        bounds = np.concatenate(([0], inner, [len(order)]))
-        for number in np.flatnonzero(np.diff(bounds) > 1):
-            yield order[bounds[number] : bounds[number + 1]]
-
-
-def _join_similar(bucket: np.ndarray, near: _NearForms, joined: _Joined) -> None:
+def _join_similar(bucket: np.ndarray, near: _NearForms, joined: Joined) -> None:
     """Join the components of a bucket that have a similar pair.
 
     Each component is grown to its end against the forms that are still outside, so two forms are
@@ -134,57 +143,54 @@ def _join_similar(bucket: np.ndarray, near: _NearForms, joined: _Joined) -> None
             outside = outside[~ours]
 
 
-class _Joined:
-    """Components, each with a label that all its members carry; the smaller takes the larger's."""
-
-    def __init__(self, count: int) -> None:
-        self.component = np.arange(count)
-        self._members = [[number] for number in range(count)]
-
-    def join(self, one: int, other: int) -> None:
-        large, small = int(self.component[one]), int(self.component[other])
-        if large == small:
-            return
-        if len(self._members[large]) < len(self._members[small]):
-            large, small = small, large
-        self.component[self._members[small]] = large
-        self._members[large] += self._members[small]
-        self._members[small] = []
-
-
 class _NearForms:
-    """Says which forms are similar to one: in numpy where there are many."""
+    """Says which forms of a bucket are similar to one: in numpy where there are many."""
 
-    def __init__(self, forms: list[str]) -> None:
-        self.shingles = [_shingles(form) for form in forms]
+    def __init__(self, forms: SortedForms) -> None:
         self._threshold = _rule()["threshold"]
-        number_of: dict[str, int] = {}
-        numbers = [
-            number_of.setdefault(piece, len(number_of))
-            for pieces in self.shingles
-            for piece in sorted(pieces)
-        ]
-        self._sizes = np.array([len(pieces) for pieces in self.shingles])
-        ends = np.concatenate(([0], np.cumsum(self._sizes)))
-        self._table = sparse.csr_array(
-            (np.ones(len(numbers), dtype=np.int32), np.array(numbers), ends),
-            shape=(len(forms), len(number_of)),
-        )
-        self._of_pivot = np.zeros(len(number_of), dtype=np.int32)
+        self._forms = forms
+        # Forms of one bucket often meet again in the next.
+        self._shingles = lru_cache(maxsize=_FORMS_KEPT)(lambda form: _shingles(forms.read(form)))
+        self.open(np.zeros(0, dtype=np.int64))
+
+    def open(self, bucket: np.ndarray) -> None:
+        """Turn to another bucket; nothing is read before it is asked for."""
+        self._bucket = bucket
+        self._table: sparse.csr_array | None = None
 
     def similar(self, pivot: int, others: np.ndarray) -> np.ndarray:
         """Those of ``others`` whose similarity to ``pivot`` reaches the threshold."""
         if len(others) < _MANY:
-            pieces = self.shingles[pivot]
-            shared = np.array([len(pieces & self.shingles[other]) for other in others.tolist()])
+            pieces = self._shingles(pivot)
+            theirs = [self._shingles(other) for other in others.tolist()]
+            shared = np.array([len(pieces & found) for found in theirs])
+            of_both = len(pieces) + np.array([len(found) for found in theirs]) - shared
         else:
-            own = self._table.indices[slice(*self._table.indptr[pivot : pivot + 2])]
-            self._of_pivot[own] = 1
-            shared = self._table[others] @ self._of_pivot
-            self._of_pivot[own] = 0
-        of_both = self._sizes[pivot] + self._sizes[others] - shared
+            shared, of_both = self._compare_many(pivot, others)
         near: np.ndarray = others[shared >= self._threshold * of_both]
         return near
+
+    def _compare_many(self, pivot: int, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self._table is None:
+            self._bucket = np.sort(self._bucket)
+            self._table = self._make_table()
+        own = self._table[[int(np.searchsorted(self._bucket, pivot))]]
+        rows = self._table[np.searchsorted(self._bucket, others)]
+        of_pivot = np.zeros(self._table.shape[1], dtype=np.int32)
+        of_pivot[own.indices] = 1
+        shared = rows @ of_pivot
+        return shared, len(own.indices) + np.diff(rows.indptr) - shared
+
+    def _make_table(self) -> sparse.csr_array:
+        number_of: dict[str, int] = {}
+        numbers, ends = array("i"), [0]
+        for form in self._bucket.tolist():
+            for piece in _shingles(self._forms.read(form)):
+                numbers.append(number_of.setdefault(piece, len(number_of)))
+            ends.append(len(numbers))
+        ones = np.ones(len(numbers), dtype=np.int32)
+        shape = (len(self._bucket), len(number_of))
+        return sparse.csr_array((ones, np.array(numbers, dtype=np.int32), ends), shape=shape)
 
 
 @lru_cache(maxsize=1)

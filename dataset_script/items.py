@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 from datasets import Dataset, Features
 
 from ..au_mapping import ActionUnit, AUMapping, load_mapping
@@ -16,14 +19,16 @@ from ..errors import ActionUnitError, DatasetError
 from ..generation import (
     check_parts,
     emotion_names,
-    item_faults,
     read_manifest,
     read_records,
     read_run_statistics,
     record_fault,
 )
+from ..generation.consistency import content_faults
+from ..generation.id_set import ID_PATTERN
 from ..generation.phrase_reading import load_phrases
 from ..progress import Progress
+from .coded import Coded
 from .features import (
     ACTION_UNITS,
     BLENDSHAPES,
@@ -34,6 +39,9 @@ from .features import (
     dataset_features,
 )
 from .groups import duplicate_groups, wording_groups
+from .item_table import FaceWeights, ItemTable, TableMaker
+from .rows import ROWS_PER_GROUP, SpooledRows
+from .scratch import Scratch, sorted_pairs
 from .split import Split, split_items
 
 DEFAULT = "default"
@@ -70,45 +78,78 @@ class CueItem(Protocol):
     def cues_version(self) -> str: ...  # noqa: D102
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Items:
     """All items of one config, ordered by id.
 
     Attributes:
-        rows: Their fields, without those that follow from the others.
-        weights: float32 (n_items, n_blendshapes) in [0, 1].
+        rows: Their fields, without those that follow from the others; records lie in a file.
+        ids: The id of each.
+        weights: Blendshapes of each, in [0, 1].
         split: Where each goes.
         features: The columns.
+        table: The records as numbers; None for cues, which are few.
         set_aside: Id and reason of the records that failed the consistency checks.
     """
 
-    rows: Sequence[Mapping[str, Any]]
-    weights: np.ndarray
+    rows: SpooledRows | Sequence[Mapping[str, Any]]
+    ids: IdColumn
+    weights: FaceWeights
     split: Split
     features: Features
+    table: ItemTable | None = None
     set_aside: Sequence[Mapping[str, str]] = ()
 
-    def part(self, name: str) -> Dataset:
-        """The rows of split ``train`` or ``test``, in memory, with all columns."""
+    def part(self, name: str) -> Iterator[pa.Table]:
+        """The rows of split ``train`` or ``test`` with all columns, 10,000 at a time."""
         chosen = np.flatnonzero(self.split.in_test == (name == TEST))
-        made = {
-            BLENDSHAPES: self.weights[chosen].tolist(),
-            GROUP: self.group_names()[chosen].tolist(),
-            VALIDATION: self.split.in_validation[chosen].tolist(),
-        }
-        columns = {
-            key: made[key] if key in made else [self.rows[index][key] for index in chosen.tolist()]
-            for key in self.features
-        }
-        return Dataset.from_dict(columns, features=self.features)
+        first = first_members(self.split.groups)
+        for numbers, columns in self._columns(chosen):
+            columns[BLENDSHAPES] = self.weights[numbers].tolist()
+            columns[GROUP] = self.ids.names(first[self.split.groups[numbers]])
+            columns[VALIDATION] = self.split.in_validation[numbers].tolist()
+            ordered = {key: columns[key] for key in self.features}
+            yield Dataset.from_dict(ordered, features=self.features).data.table
 
-    def group_names(self) -> np.ndarray:
-        """Object (n_items,): the group of each item, by the id of its first member."""
-        ids = np.array([row["id"] for row in self.rows], dtype=object)
-        # Rows are ordered by id, so a group's first row has its smallest id.
-        _, first, of_item = np.unique(self.split.groups, return_index=True, return_inverse=True)
-        names: np.ndarray = ids[first][of_item]
-        return names
+    def _columns(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, list[Any]]]]:
+        if isinstance(self.rows, SpooledRows):
+            for numbers, table in self.rows.tables(chosen, ROWS_PER_GROUP):
+                yield numbers, table.to_pydict()
+            return
+        for start in range(0, len(chosen), ROWS_PER_GROUP):
+            numbers = chosen[start : start + ROWS_PER_GROUP]
+            rows = [self.rows[index] for index in numbers.tolist()]
+            yield numbers, {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def first_members(groups: np.ndarray) -> np.ndarray:
+    """int64 (n_groups,): the first item of each group, which has its smallest id."""
+    first = np.full(int(groups.max()) + 1, len(groups), dtype=np.int64)
+    first[groups[::-1]] = np.arange(len(groups))[::-1]  # of several, the last to be put stays
+    return first
+
+
+class IdColumn:
+    """Ids in the order of the items, eight bytes each."""
+
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._numbers = array("Q")
+        self._others: dict[int, str] = {}
+        for name in ids:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        """Put an id at the end."""
+        usual = ID_PATTERN.fullmatch(name)
+        if not usual:
+            self._others[len(self._numbers)] = name
+        self._numbers.append(int(name, 16) if usual else 0)
+
+    def names(self, places: np.ndarray) -> list[str]:
+        """The ids at some places."""
+        return [
+            self._others.get(place) or f"{self._numbers[place]:016x}" for place in places.tolist()
+        ]
 
 
 def run_items(run: Path, *, seed: int, show_progress: bool = False) -> Items:
@@ -128,21 +169,40 @@ def run_items(run: Path, *, seed: int, show_progress: bool = False) -> Items:
     mapping = run_mapping(run)
     accepted = read_run_statistics(run)["accepted"]
     check_parts(run)
-    records = sorted(read_records(run), key=lambda record: record["id"])
-    if len(records) != accepted:
-        raise DatasetError(
-            f"{run}: unfinished run ({len(records)} records, {accepted} at its last end); finish "
-            "it with the same 'countenance annotate'"
-        )
-    rows, aside = _sound_rows(run, records, mapping, show_progress)
-    groups = duplicate_groups([row["transcript"] for row in rows])
+    check = _RecordCheck(run, mapping)
+    with (
+        Scratch("sort") as folder,
+        Progress("check", accepted, enabled=show_progress) as progress,
+    ):
+        for _, line in sorted_pairs(_records_by_id(run, accepted), folder):
+            check.take(json.loads(line))
+            progress.update()
+    rows, table = check.rows, check.table.finished()
+    rows.close()
+    groups = duplicate_groups(rows.column("transcript"))
     return Items(
         rows,
-        mapping.to_blendshapes_batch([row[ACTION_UNITS] for row in rows]),
-        split_items([row["emotions"] for row in rows], groups, seed=seed),
+        check.ids,
+        FaceWeights(table.action_units, mapping),
+        split_items(table.emotions, groups, seed=seed),
         dataset_features(emotion_names(), len(mapping.blendshapes)),
-        aside,
+        table,
+        check.aside,
     )
+
+
+def _records_by_id(run: Path, accepted: int) -> Iterator[tuple[bytes, bytes]]:
+    """Id and record, as JSON, of all records of a finished run."""
+    count = 0
+    for record in read_records(run):
+        count += 1
+        line = json.dumps(record, separators=(",", ":"))
+        yield record["id"].encode("utf-8", "surrogatepass"), line.encode()
+    if count != accepted:
+        raise DatasetError(
+            f"{run}: unfinished run ({count} records, {accepted} at its last end); finish "
+            "it with the same 'countenance annotate'"
+        )
 
 
 def run_mapping(run: Path) -> AUMapping:
@@ -176,7 +236,7 @@ def cue_table_items(cues: Sequence[CueItem], mapping: AUMapping, *, seed: int) -
         if row["id"] == following["id"]:
             raise DatasetError(f"cue {row['id']}: two items have this id; make the cues anew")
     try:
-        weights = mapping.to_blendshapes_batch([row[ACTION_UNITS] for row in rows])
+        weights = FaceWeights(Coded.of(row[ACTION_UNITS] for row in rows), mapping)
     except ActionUnitError as error:
         raise DatasetError(
             f"cues: {error}; make the cues with mapping {mapping.version}"
@@ -185,6 +245,7 @@ def cue_table_items(cues: Sequence[CueItem], mapping: AUMapping, *, seed: int) -
     labels = [_unit_labels(row[ACTION_UNITS]) for row in rows]
     return Items(
         rows,
+        IdColumn(row["id"] for row in rows),
         weights,
         split_items(labels, groups, seed=seed),
         cue_features(len(mapping.blendshapes)),
@@ -196,29 +257,42 @@ def _unit_labels(action_units: Sequence[str]) -> list[str]:
     return sorted({ActionUnit.parse(text).id for text in action_units} | set(action_units))
 
 
-def _sound_rows(
-    run: Path, records: Sequence[dict[str, Any]], mapping: AUMapping, show_progress: bool
-) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """The records that may enter the dataset, and id and reason of the others."""
-    labels = frozenset(emotion_names())
-    table = read_manifest(run)["identity"].get("phrase_table")
-    phrases = load_phrases(table) if table else load_phrases()
-    rows: list[dict[str, Any]] = []
-    aside: list[dict[str, str]] = []
-    seen: set[str] = set()
-    with Progress("check", len(records), enabled=show_progress) as progress:
-        for record in records:
-            # A record that breaks its own form was damaged; one that contradicts itself was not.
-            fault = record_fault(record, labels, mapping)
-            if record["id"] in seen:
-                fault = "stands twice in the run"
-            if fault:
-                raise DatasetError(f"{run}: record {record.get('id')}: {fault}; annotate it anew")
-            seen.add(record["id"])
-            faults = item_faults(record, mapping, phrases=phrases)
-            if faults:
-                aside.append({"id": record["id"], "reason": faults[0]})
-            else:
-                rows.append(record)
-            progress.update()
-    return rows, aside
+class _RecordCheck:
+    """Takes a run's records in the order of their ids; keeps those that may enter the dataset.
+
+    Attributes:
+        rows: The sound records.
+        table: They as numbers.
+        ids: Their ids.
+        aside: Id and reason of the others.
+    """
+
+    def __init__(self, run: Path, mapping: AUMapping) -> None:
+        self._run, self._mapping = run, mapping
+        self._labels = frozenset(emotion_names())
+        phrases = read_manifest(run)["identity"].get("phrase_table")
+        self._phrases = load_phrases(phrases) if phrases else load_phrases()
+        self._last: str | None = None
+        self.rows, self.table, self.ids = SpooledRows(), TableMaker(), IdColumn()
+        self.aside: list[dict[str, str]] = []
+
+    def take(self, record: dict[str, Any]) -> None:
+        """Check one record.
+
+        Raises:
+            DatasetError: It is no record, or its id stands twice.
+        """
+        # A record that breaks its own form was damaged; one that contradicts itself was not.
+        fault = record_fault(record, self._labels, self._mapping)
+        if record["id"] == self._last:
+            fault = "stands twice in the run"
+        if fault:
+            raise DatasetError(f"{self._run}: record {record.get('id')}: {fault}; annotate it anew")
+        self._last = record["id"]
+        faults = content_faults(record, phrases=self._phrases)
+        if faults:
+            self.aside.append({"id": record["id"], "reason": faults[0]})
+            return
+        self.rows.add(record)
+        self.table.add(record)
+        self.ids.add(record["id"])

@@ -9,17 +9,19 @@ then missing to the exact size and shares is made up by moving single groups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+from iterstrat.ml_stratifiers import IterativeStratification
 
 from ..errors import DatasetError
 from ..generation.tables_reading import read_table
+from .coded import Coded
 from .groups import SPLIT_TABLE
 
 MIN_ITEMS = 5
+_ROWS_AT_ONCE = 131_072
 _SIZE_WEIGHT = 10.0  # the size of the test split against one label, while shares are evened out
 
 
@@ -51,13 +53,14 @@ def split_items(labels: Sequence[Sequence[str]], groups: np.ndarray, *, seed: in
     Raises:
         DatasetError: Too few items, or groups, for three parts.
     """
+    labels = Coded.of(labels)
     shares = read_table(SPLIT_TABLE, "split")["shares"]
     in_test = stratified_split(labels, groups, seed=seed, test_share=shares["test"])
     train = np.flatnonzero(~in_test)
     in_validation = np.zeros(len(labels), dtype=bool)
-    if len(np.unique(groups[train])) > 1:
+    if groups[train].min() != groups[train].max():
         in_validation[train] = stratified_split(
-            [labels[item] for item in train.tolist()],
+            labels.take(train),
             groups[train],
             seed=seed,
             test_share=shares["validation"],
@@ -97,46 +100,86 @@ def stratified_split(
         raise DatasetError(
             f"{len(labels)} items cannot be split 80/20; annotate at least {least} transcripts"
         )
-    of_item = (
-        np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    )
+    of_item = np.arange(len(labels)) if groups is None else _from_zero(groups)
     if of_item.max() == 0:
         raise DatasetError(
             f"{len(labels)} items cannot be split: all repeat one text; annotate other transcripts"
         )
-    counts = _label_counts(labels, of_item)
-    chosen = _stratify(counts, test_share, seed)
-    _Balance(counts, chosen, test_share).run()
+    labels = Coded.of(labels)
+    chosen = _stratify(labels, of_item, test_share, seed)
+    _Balance(_label_counts(labels, of_item), chosen, test_share).run()
     in_test: np.ndarray = chosen[of_item]
     return in_test
 
 
-def _label_counts(labels: Sequence[Sequence[str]], of_item: np.ndarray) -> np.ndarray:
-    """int64 (n_groups, n_labels + 1): items with each label in each group; all items, last."""
-    column = {
-        name: place for place, name in enumerate(sorted({n for item in labels for n in item}))
-    }
-    counts = np.zeros((of_item.max() + 1, len(column) + 1), dtype=np.int64)
-    for group, item in zip(of_item, labels, strict=True):
-        counts[group, [column[name] for name in set(item)]] += 1
-        counts[group, -1] += 1
+def _from_zero(groups: np.ndarray) -> np.ndarray:
+    """int64 (n_items,): the groups numbered from 0 in their order, without gaps."""
+    if groups.min() < 0 or groups.max() > 4 * len(groups):
+        return np.unique(groups, return_inverse=True)[1]
+    there = np.zeros(int(groups.max()) + 1, dtype=bool)  # no sorting of ten million numbers
+    there[groups] = True
+    numbered: np.ndarray = (np.cumsum(there) - 1)[groups]
+    return numbered
+
+
+def _label_counts(labels: Coded, of_item: np.ndarray) -> np.ndarray:
+    """Unsigned (n_groups, n_labels + 1): items with each label in each group; all items, last.
+
+    The numbers are as small as the largest group allows: of ten million groups 300 MB.
+    """
+    used = np.flatnonzero(labels.counts())
+    names = sorted({name for code in used.tolist() for name in labels.values[code]})
+    column = {name: place for place, name in enumerate(names)}
+    sizes = np.bincount(of_item)
+    kind = np.min_scalar_type(sizes.max())
+    has = np.zeros((len(labels.values), len(column) + 1), dtype=kind)
+    has[:, -1] = 1
+    for code in used.tolist():
+        has[code, [column[name] for name in labels.values[code]]] = 1
+    counts = np.zeros((len(sizes), len(column) + 1), dtype=kind)
+    for start in range(0, len(of_item), _ROWS_AT_ONCE):
+        group = of_item[start : start + _ROWS_AT_ONCE]
+        codes = labels.codes[start : start + _ROWS_AT_ONCE]
+        alone = sizes[group] == 1
+        counts[group[alone]] = has[codes[alone]]
+        np.add.at(counts, group[~alone], has[codes[~alone]])
     return counts
 
 
-def _stratify(counts: np.ndarray, test_share: float, seed: int) -> np.ndarray:
-    sizes = counts[:, -1]
-    # Groups of two, of three and four, of five to eight ...: a label each.
-    classes = np.ceil(np.log2(sizes)).astype(np.int64)
-    by_size = classes[:, None] == np.arange(1, max(2, classes.max() + 1))
-    membership = np.hstack([counts[:, :-1] > 0, by_size]).astype(np.int64)
-    if membership.shape[1] < 2:  # the library takes tables of two labels or more
-        membership = np.pad(membership, ((0, 0), (0, 1)))
+def _stratify(labels: Coded, of_item: np.ndarray, test_share: float, seed: int) -> np.ndarray:
+    """Bool (n_groups,): the groups that iterative stratification puts into test.
+
+    ``MultilabelStratifiedShuffleSplit`` does the same, draw for draw, on three copies of the table.
+    """
+    counts = _label_counts(labels, of_item)
     share = np.clip(test_share, 1 / len(counts), 1 - 1 / len(counts))
-    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=share, random_state=seed)
-    _, test_groups = next(splitter.split(np.zeros(len(counts)), membership))
-    chosen = np.zeros(len(counts), dtype=bool)
-    chosen[test_groups] = True
+    tests = int(np.ceil(share * len(counts)))
+    draws = np.random.RandomState(seed)
+    order = np.arange(len(counts))
+    draws.shuffle(order)
+    membership = _membership(counts, order)
+    del counts
+    parts = np.array([len(order) - tests, tests]) / len(order)
+    folds = IterativeStratification(labels=membership, r=parts, random_state=draws)
+    chosen = np.zeros(len(order), dtype=bool)
+    chosen[order[folds == 1]] = True
     return chosen
+
+
+def _membership(counts: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Bool (n_groups, n_labels + size classes): what each group has, in another order."""
+    # Groups of two, of three and four, of five to eight ...: a label each.
+    classes = np.ceil(np.log2(counts[:, -1].astype(np.float64))).astype(np.int8)
+    kinds = np.arange(1, max(2, int(classes.max()) + 1))
+    labels = counts.shape[1] - 1
+    # The library takes tables of two labels or more.
+    membership = np.zeros((len(counts), max(2, labels + len(kinds))), dtype=bool)
+    for start in range(0, len(order), _ROWS_AT_ONCE):
+        places = order[start : start + _ROWS_AT_ONCE]
+        rows = membership[start : start + _ROWS_AT_ONCE]
+        rows[:, :labels] = counts[places, :-1] > 0
+        rows[:, labels : labels + len(kinds)] = classes[places, None] == kinds
+    return membership
 
 
 class _Balance:
@@ -150,14 +193,30 @@ class _Balance:
     def __init__(self, counts: np.ndarray, chosen: np.ndarray, test_share: float) -> None:
         self.counts = counts
         self.chosen = chosen
-        total = counts.sum(axis=0)
-        self.target = min(max(round(test_share * total[-1]), 1), total[-1] - 1)
+        total = counts.sum(axis=0, dtype=np.int64)
+        self.target = min(max(round(test_share * int(total[-1])), 1), int(total[-1]) - 1)
         self.wanted = test_share * total
         self.wanted[-1] = self.target
         self.weight = 1 / np.maximum(total, 1)
         self.weight[-1] *= _SIZE_WEIGHT
-        self.squares = counts.astype(np.float64) ** 2 @ self.weight
-        self.has = counts[:, :-1] > 0
+        self.squares = self._of_rows(lambda rows: rows**2 @ self.weight)
+        # Both follow each move.
+        self.inside = counts[chosen].sum(axis=0, dtype=np.int64)
+        self.holders = np.count_nonzero(counts[~chosen, :-1], axis=0)
+
+    def _of_rows(self, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """float64 (n_groups,): a measure of the counts, some rows at a time."""
+        found = np.empty(len(self.counts))
+        for start in range(0, len(found), _ROWS_AT_ONCE):
+            rows = self.counts[start : start + _ROWS_AT_ONCE].astype(np.float64)
+            found[start : start + _ROWS_AT_ONCE] = measure(rows)
+        return found
+
+    def _move(self, group: int) -> None:
+        sign = -1 if self.chosen[group] else 1
+        self.chosen[group] ^= True
+        self.inside += sign * self.counts[group].astype(np.int64)
+        self.holders -= sign * (self.counts[group, :-1] > 0)
 
     def run(self) -> None:
         for _ in range(len(self.chosen)):
@@ -168,7 +227,7 @@ class _Balance:
         if not self.chosen.any() or self.chosen.all():  # few, large groups: neither may be empty
             sizes = self.counts[:, -1]
             candidates = np.where(sizes == sizes.min(), self._change(), np.inf)
-            self.chosen[int(candidates.argmin())] ^= True
+            self._move(int(candidates.argmin()))
 
     def _improve(self) -> bool:
         """Make the move that lowers the loss most; False when none does."""
@@ -176,31 +235,32 @@ class _Balance:
         best = int(change.argmin())
         if change[best] > -1e-9:
             return False
-        self.chosen[best] ^= True
+        self._move(best)
         return True
 
     def _fit_size(self) -> bool:
         """Make the move that brings the size nearer at the least loss; False when none does."""
-        surplus = int(self.counts[self.chosen, -1].sum()) - self.target
-        sizes = np.where(self.chosen, self.counts[:, -1], -self.counts[:, -1])
+        surplus = int(self.inside[-1]) - self.target
+        sizes = self.counts[:, -1].astype(np.int64)
+        sizes[~self.chosen] *= -1
         nearer = np.abs(surplus - sizes) < abs(surplus)
         if not nearer.any():
             return False
         # The size is promised; that train keeps every label is not.
         free = nearer & self._movable()
         candidates = free if free.any() else nearer
-        self.chosen[int(np.where(candidates, self._change(), np.inf).argmin())] ^= True
+        self._move(int(np.where(candidates, self._change(), np.inf).argmin()))
         return True
 
     def _change(self) -> np.ndarray:
         """float64 (n_groups,): what moving each group to the other side adds to the loss."""
-        surplus = self.counts[self.chosen].sum(axis=0) - self.wanted
-        slope = 2 * (self.counts @ (self.weight * surplus))
+        pull = self.weight * (self.inside - self.wanted)
+        slope = 2 * self._of_rows(lambda rows: rows @ pull)
         change: np.ndarray = self.squares + np.where(self.chosen, -slope, slope)
         return change
 
     def _movable(self) -> np.ndarray:
         """Groups that may leave their side: not the last in train with one of its labels."""
-        last = self.has[~self.chosen].sum(axis=0) == 1
-        movable: np.ndarray = self.chosen | ~(self.has @ last)
+        last = np.flatnonzero(self.holders == 1)
+        movable: np.ndarray = self.chosen | ~(self.counts[:, last] > 0).any(axis=1)
         return movable

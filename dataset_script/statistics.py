@@ -10,6 +10,8 @@ import numpy as np
 
 from ..au_mapping import ActionUnit, AUMapping
 from ..generation import describe_corpus, known_corpora
+from .coded import Coded
+from .item_table import FaceWeights, ItemTable
 from .split import Split
 
 COMMON_ITEMS = 100
@@ -19,44 +21,45 @@ Row = Mapping[str, Any]
 
 
 def dataset_statistics(
-    rows: Sequence[Row], split: Split, weights: np.ndarray, mapping: AUMapping
+    items: ItemTable, split: Split, weights: FaceWeights, mapping: AUMapping
 ) -> dict[str, Any]:
     """Count what is in the dataset.
 
     Args:
-        rows: Annotation records in the dataset's order.
+        items: Annotation records in the dataset's order.
         split: Where each goes.
-        weights: float32 (n_rows, n_blendshapes) in [0, 1].
+        weights: Their blendshapes.
         mapping: The table that made the weights.
     """
-    words = np.array([len(row["transcript"].split()) for row in rows])
+    words, units = items.words, items.action_units
+    units_each = np.array([len(labels) for labels in units.values])[units.codes]
     return {
-        "items": len(rows),
+        "items": len(items),
         **_sizes(split),
-        "distinct_transcripts": len({row["transcript"] for row in rows}),
-        "distinct_descriptions": len({row["description"] for row in rows}),
-        "distinct_action_unit_sets": len({tuple(row["action_units"]) for row in rows}),
+        "distinct_transcripts": items.transcripts,
+        "distinct_descriptions": items.descriptions,
+        "distinct_action_unit_sets": len(units.values),
         "transcript_words": {
             "mean": round(float(words.mean()), 2),
             "median": float(np.median(words)),
             "longest": int(words.max()),
         },
-        "action_units_per_item": round(
-            float(np.mean([len(row["action_units"]) for row in rows])), 3
-        ),
-        "whose_word": _whose_word(rows),
-        "split": _split_quality([row["emotions"] for row in rows], split),
-        "tags": _label_table("tag", [row["emotions"] for row in rows], split),
-        "action_units": _action_unit_table(rows, mapping),
+        "action_units_per_item": round(float(np.mean(units_each)), 3),
+        "whose_word": _whose_word(items),
+        "split": _split_quality(items.emotions, split),
+        "tags": _label_table("tag", items.emotions, split),
+        "action_units": _action_unit_table(units, mapping),
         "blendshapes": _blendshape_table(weights, mapping),
     }
 
 
 def cue_statistics(
-    rows: Sequence[Row], split: Split, weights: np.ndarray, mapping: AUMapping
+    rows: Sequence[Row], split: Split, weights: FaceWeights, mapping: AUMapping
 ) -> dict[str, Any]:
-    """Count what is in config ``cues``; arguments as for ``dataset_statistics``."""
-    units = [sorted({ActionUnit.parse(text).id for text in row["action_units"]}) for row in rows]
+    """Count what is in config ``cues``, from its rows; the rest as for ``dataset_statistics``."""
+    units = Coded.of(
+        sorted({ActionUnit.parse(text).id for text in row["action_units"]}) for row in rows
+    )
     return {
         "items": len(rows),
         **_sizes(split),
@@ -67,15 +70,15 @@ def cue_statistics(
         "cues_versions": sorted({row["cues_version"] for row in rows}),
         "split": _split_quality(units, split),
         "units": _label_table("action_unit", units, split),
-        "action_units": _action_unit_table(rows, mapping),
+        "action_units": _action_unit_table(Coded.of(row["action_units"] for row in rows), mapping),
         "blendshapes": _blendshape_table(weights, mapping),
     }
 
 
-def source_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def source_table(items: ItemTable) -> list[dict[str, Any]]:
     """Items per source, with the licence under which its transcripts stand."""
     table = []
-    for source, count in sorted(Counter(row["source"] for row in rows).items()):
+    for source, count in sorted(items.sources.items()):
         known = describe_corpus(source) if source in known_corpora() else None
         table.append(
             {
@@ -88,13 +91,13 @@ def source_table(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return table
 
 
-def _whose_word(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+def _whose_word(items: ItemTable) -> dict[str, dict[str, float]]:
     """Share of the items, in percent, whose tags and strength are human, a model's, or nobody's."""
     table = {}
     for field in ("emotions", "strength"):
-        counts = Counter(row[f"{field}_from"] for row in rows)
+        counts = items.whose[f"{field}_from"]
         table[field] = {
-            who: round(100 * counts[who] / len(rows), 2) for who in ("human", "model", "none")
+            who: round(100 * counts[who] / len(items), 2) for who in ("human", "model", "none")
         }
     return table
 
@@ -107,7 +110,7 @@ def _sizes(split: Split) -> dict[str, int]:
     }
 
 
-def _split_quality(labels: Sequence[Sequence[str]], split: Split) -> dict[str, Any]:
+def _split_quality(labels: Coded, split: Split) -> dict[str, Any]:
     """How whole the groups are, and how far the labels' shares in test are from that of all items.
 
     ``straddling_groups`` counts groups with items in train and test, ``straddling_validation``
@@ -115,8 +118,8 @@ def _split_quality(labels: Sequence[Sequence[str]], split: Split) -> dict[str, A
     """
     sizes = np.bincount(split.groups)
     part = np.where(split.in_test, 2, split.in_validation)
-    in_test, in_train = set(split.groups[part == 2]), set(split.groups[part < 2])
-    held, trained = set(split.groups[part == 1]), set(split.groups[part == 0])
+    in_test, in_train = _groups_of(split, part == 2), _groups_of(split, part < 2)
+    held, trained = _groups_of(split, part == 1), _groups_of(split, part == 0)
     percent = 100 * float(split.in_test.mean())
     common = [row for row in _label_table("label", labels, split) if row["items"] >= COMMON_ITEMS]
     deviations = {row["label"]: abs(row["test_percent"] - 20) for row in common}
@@ -127,25 +130,26 @@ def _split_quality(labels: Sequence[Sequence[str]], split: Split) -> dict[str, A
         "groups_of_several": int((sizes > 1).sum()),
         "items_in_groups_of_several": int(sizes[sizes > 1].sum()),
         "largest_group": int(sizes.max()),
-        "straddling_groups": len(in_test & in_train),
-        "straddling_validation": len(held & trained),
+        "straddling_groups": int(np.count_nonzero(in_test & in_train)),
+        "straddling_validation": int(np.count_nonzero(held & trained)),
         "labels_of_100_items": len(common),
         "worst_label": worst,
         "worst_deviation_points": round(deviations[worst], 3) if worst else None,
     }
 
 
-def _label_table(key: str, labels: Sequence[Sequence[str]], split: Split) -> list[dict[str, Any]]:
+def _groups_of(split: Split, chosen: np.ndarray) -> np.ndarray:
+    """Bool (n_groups,): which groups have one of the chosen items."""
+    has = np.zeros(int(split.groups.max()) + 1, dtype=bool)
+    has[split.groups[chosen]] = True
+    return has
+
+
+def _label_table(key: str, labels: Coded, split: Split) -> list[dict[str, Any]]:
     """Items per label, the share of them in test, and the share of the train ones in validation."""
-    total: Counter[str] = Counter()
-    test: Counter[str] = Counter()
-    validation: Counter[str] = Counter()
-    for item, is_test, is_held in zip(labels, split.in_test, split.in_validation, strict=True):
-        total.update(item)
-        if is_test:
-            test.update(item)
-        if is_held:
-            validation.update(item)
+    total = labels.label_counts()
+    test = labels.label_counts(split.in_test)
+    validation = labels.label_counts(split.in_validation)
     return [
         {
             key: label,
@@ -158,33 +162,36 @@ def _label_table(key: str, labels: Sequence[Sequence[str]], split: Split) -> lis
     ]
 
 
-def _action_unit_table(rows: Sequence[Row], mapping: AUMapping) -> list[dict[str, Any]]:
+def _action_unit_table(faces: Coded, mapping: AUMapping) -> list[dict[str, Any]]:
     counts: Counter[str] = Counter()
     one_sided: Counter[str] = Counter()
-    for row in rows:
-        units = [ActionUnit.parse(text) for text in row["action_units"]]
-        counts.update({unit.id for unit in units})
-        one_sided.update({unit.id for unit in units if unit.side})
+    for face, items in zip(faces.values, faces.counts().tolist(), strict=True):
+        units = [ActionUnit.parse(text) for text in face]
+        for identifier in {unit.id for unit in units}:
+            counts[identifier] += items
+        for identifier in {unit.id for unit in units if unit.side}:
+            one_sided[identifier] += items
     return [
         {
             "action_unit": identifier,
             "name": mapping.info(identifier).name,
-            "percent": round(100 * counts[identifier] / len(rows), 2),
-            "one_sided_percent": round(100 * one_sided[identifier] / len(rows), 2),
+            "percent": round(100 * counts[identifier] / len(faces), 2),
+            "one_sided_percent": round(100 * one_sided[identifier] / len(faces), 2),
         }
         for identifier in mapping.action_units
     ]
 
 
-def _blendshape_table(weights: np.ndarray, mapping: AUMapping) -> list[dict[str, Any]]:
-    active = weights > 0
-    return [
-        {
-            "blendshape": name,
-            "active_percent": round(100 * float(active[:, index].mean()), 2),
-            "mean_when_active": round(float(weights[active[:, index], index].mean()), 3)
-            if active[:, index].any()
-            else 0.0,
-        }
-        for index, name in enumerate(mapping.blendshapes)
-    ]
+def _blendshape_table(weights: FaceWeights, mapping: AUMapping) -> list[dict[str, Any]]:
+    table = []
+    for index, name in enumerate(mapping.blendshapes):
+        column = weights.column(index)
+        active = column > 0
+        table.append(
+            {
+                "blendshape": name,
+                "active_percent": round(100 * float(active.mean()), 2),
+                "mean_when_active": round(float(column[active].mean()), 3) if active.any() else 0.0,
+            }
+        )
+    return table

@@ -15,13 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ..errors import DatasetError
-from ..generation import emotion_names
 from ..progress import Progress
 from .checksums import check_checksums
 from .items import CUES, DEFAULT
+from .verify_columns import SplitColumns, column_batches
 from .verify_cues import check_cues
 from .verify_files import (
     CARD,
@@ -36,7 +34,6 @@ from .verify_files import (
 from .verify_report import Fault, VerifyReport, in_order
 from .verify_rows import check_rows, row_tasks
 from .verify_splits import (
-    SplitColumns,
     check_splits,
     check_tag_shares,
     check_tag_statistics,
@@ -100,15 +97,12 @@ def _check_content(
     provenance = provenance if isinstance(provenance, dict) else {}
     faults, names = _table_names(provenance)
     tasks = [task for file in files for task in row_tasks(folder, file.name, file.config, *names)]
-    columns = {config: _columns(folder, config, files) for config in sorted(whole)}
-    rows = sum(len(column.ids) for column in columns.values())
+    columns = {config: SplitColumns(folder, config, files) for config in sorted(whole)}
+    rows = sum(map(len, columns.values()))
     deviation = None
     with _executor(rows, workers) as run:
         # Long and whole: begun first, so that the rows fill the other core.
-        groups = {
-            name: run.submit(group_numbers, column.texts, name == DEFAULT)
-            for name, column in columns.items()
-        }
+        groups = {config: run.submit(group_numbers, folder, config, files) for config in columns}
         pending = [run.submit(check_rows, task) for task in tasks]
         if CUES in whole:
             names_of_cues = [file.name for file in files if file.config == CUES]
@@ -118,13 +112,13 @@ def _check_content(
                 faults += future.result()
                 progress.update()
         for name, column in columns.items():
-            field = "transcript" if name == DEFAULT else "description"
-            faults += check_splits(column, groups[name].result(), field)
+            faults += check_splits(column, groups[name].result())
     if DEFAULT in columns:
-        found, deviation = check_tag_shares(columns[DEFAULT], CARD)
+        tags, in_test = columns[DEFAULT].tags, columns[DEFAULT].in_test
+        found, deviation = check_tag_shares(tags, in_test, CARD)
         faults += found
         if statistics:
-            faults += check_tag_statistics(columns[DEFAULT], statistics, STATISTICS)
+            faults += check_tag_statistics(tags, statistics, STATISTICS)
     return faults, deviation, tuple(sorted(_versions(folder, files)))
 
 
@@ -142,33 +136,9 @@ def _table_names(provenance: Mapping[str, Any]) -> tuple[list[Fault], list[str |
 def _versions(folder: Path, files: Sequence[DataFile]) -> set[str]:
     found: set[str] = set()
     for file in files:
-        column = pq.read_table(folder / file.name, columns=["mapping_version"]).column(0)
-        found.update(str(value) for value in column.unique().to_pylist())
+        for batch in column_batches(folder / file.name, "mapping_version"):
+            found.update(str(value) for value in batch.unique().to_pylist())
     return found
-
-
-def _columns(folder: Path, config: str, files: Sequence[DataFile]) -> SplitColumns:
-    labels = emotion_names()
-    text = "transcript" if config == DEFAULT else "description"
-    names = ["id", text, "group", "validation", *(["emotions"] if config == DEFAULT else [])]
-    columns = SplitColumns([], [], [], [], [], [], [], [])
-    for file in files:
-        if file.config != config:
-            continue
-        table = pq.read_table(folder / file.name, columns=names)
-        columns.files.extend([file.name] * len(table))
-        columns.numbers.extend(range(len(table)))
-        columns.splits.extend([file.split] * len(table))
-        columns.ids.extend(str(value) for value in table["id"].to_pylist())
-        columns.texts.extend(value or "" for value in table[text].to_pylist())
-        columns.groups.extend(table["group"].to_pylist())
-        columns.validation.extend(table["validation"].to_pylist())
-        tags = table["emotions"].to_pylist() if config == DEFAULT else [[]] * len(table)
-        columns.tags.extend(
-            [labels[tag] for tag in row or () if tag is not None and 0 <= tag < len(labels)]
-            for row in tags
-        )
-    return columns
 
 
 class _SameProcess(Executor):

@@ -4,147 +4,172 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..generation.id_set import NumberSet, text_number
 from ..generation.tables_reading import read_table
+from .coded import Coded
 from .groups import SPLIT_TABLE, duplicate_groups, normalise, wording_groups
-from .items import TEST, TRAIN
+from .items import DEFAULT
+from .verify_columns import SplitColumns, config_texts, hexadecimal
+from .verify_files import DataFile
 from .verify_report import Fault
 
 # A tag of so many items may not be further from the test share than so many percentage points.
 FREQUENT = 100
 MOST_DEVIATION = 1.0
+_SAID = {0: False, 1: True, -1: None}
 
 
-@dataclass(frozen=True)
-class SplitColumns:
-    """What of one config's rows is compared across files; all of the same length.
-
-    Attributes:
-        files: File of each row.
-        numbers: Row within its file.
-        splits: "train" or "test".
-        ids: Their ids.
-        texts: Transcripts (config ``default``) or descriptions.
-        groups: Column ``group``.
-        validation: Column ``validation``.
-        tags: Emotion names; empty lists where there are none.
-    """
-
-    files: list[str]
-    numbers: list[int]
-    splits: list[str]
-    ids: list[str]
-    texts: list[str]
-    groups: list[str]
-    validation: list[bool]
-    tags: list[list[str]]
-
-    def fault(self, row: int, field: str, message: str) -> Fault:
-        """A fault of one of the rows."""
-        return Fault(self.files[row], field, message, self.numbers[row], str(self.ids[row]))
+def group_numbers(folder: Path, config: str, files: Sequence[DataFile]) -> np.ndarray:
+    """int64 (n_rows,): groups of near duplicates, in config ``cues`` of the same words only."""
+    texts = config_texts(folder, config, files)
+    return duplicate_groups(texts) if config == DEFAULT else wording_groups(texts)
 
 
-def group_numbers(texts: Sequence[str], near: bool) -> np.ndarray:
-    """int64 (n_texts,): groups of near duplicates, or of the same words only."""
-    return duplicate_groups(texts) if near else wording_groups(texts)
-
-
-def check_splits(columns: SplitColumns, groups: np.ndarray, field: str) -> list[Fault]:
+def check_splits(columns: SplitColumns, groups: np.ndarray) -> list[Fault]:
     """Ids, groups and parts of one config.
 
     Args:
         columns: Its rows.
         groups: int64 (n_rows,), the groups worked out anew.
-        field: What the texts are: ``transcript`` or ``description``.
     """
+    if not len(columns):
+        return []
     return [
         *_repeated_ids(columns),
-        *_straddling(columns, groups, field),
+        *_straddling(columns, groups),
         *_group_names(columns, groups),
         *_validation(columns, groups),
     ]
 
 
+def _first_rows(keys: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """int64 (count,): the first of the rows with each key, -1 where there is none."""
+    first = np.full(count, -1, dtype=np.int64)
+    first[keys[rows[::-1]]] = rows[::-1]  # of several, the last to be put stays
+    return first
+
+
 def _repeated_ids(columns: SplitColumns) -> list[Fault]:
-    first: dict[str, int] = {}
+    numbers, others = columns.ids.numbers, columns.ids.others
+    order = np.argsort(numbers, kind="stable")
+    inner = np.flatnonzero(numbers[order][1:] == numbers[order][:-1]) + 1
+    before: dict[int, int] = {}
+    first: dict[int | str, int] = {}
+    # A stable order: the row in front of a repeat's run is the first of that id.
+    for place in inner.tolist():
+        row = int(order[place])
+        if row not in others:
+            ahead = int(order[place - 1])
+            if ahead not in others:
+                before[row] = first.setdefault(int(numbers[row]), ahead)
+    for row, name in sorted(others.items()):
+        if first.setdefault(name, row) != row:
+            before[row] = first[name]
     faults = []
-    for row, name in enumerate(columns.ids):
-        before = first.setdefault(name, row)
-        if before != row:
-            place = f"{columns.files[before]} row {columns.numbers[before]}"
-            faults.append(columns.fault(row, "id", f"stands twice, first in {place}"))
+    for row, earlier in sorted(before.items()):
+        file, number = columns.place(earlier)
+        faults.append(columns.fault(row, "id", f"stands twice, first in {file} row {number}"))
     return faults
 
 
-def _straddling(columns: SplitColumns, groups: np.ndarray, field: str) -> list[Fault]:
+def _straddling(columns: SplitColumns, groups: np.ndarray) -> list[Fault]:
     """Rows of test whose group has a row in train; equal texts are told from near ones."""
-    train: dict[int, int] = {}
-    for row, (group, split) in enumerate(zip(groups.tolist(), columns.splits, strict=True)):
-        if split == TRAIN:
-            train.setdefault(group, row)
-    words = {
-        normalise(text)
-        for text, split in zip(columns.texts, columns.splits, strict=True)
-        if split == TRAIN
-    }
+    train = _first_rows(groups, np.flatnonzero(~columns.in_test), int(groups.max()) + 1)
+    straddling = np.flatnonzero(columns.in_test & (train[groups] >= 0))
+    if not len(straddling):
+        return []
+    words = NumberSet()  # of train
+    forms = {}
+    wanted = set(straddling.tolist())
+    for row, (text, in_test) in enumerate(zip(columns.texts(), columns.in_test, strict=True)):
+        if not in_test:
+            words.add(text_number(normalise(text)))
+        elif row in wanted:
+            forms[row] = text_number(normalise(text))
     faults = []
-    for row, (group, split) in enumerate(zip(groups.tolist(), columns.splits, strict=True)):
-        if split == TEST and group in train:
-            same = "the same words are" if normalise(columns.texts[row]) in words else "a near"
-            what = same if same.startswith("the") else f"{same} duplicate is"
-            other = train[group]
-            place = f"{columns.files[other]} row {columns.numbers[other]}"
-            faults.append(
-                columns.fault(row, field, f"{what} in train too (group of {place}); split anew")
-            )
+    for row in straddling.tolist():
+        what = "the same words are" if forms[row] in words else "a near duplicate is"
+        file, number = columns.place(int(train[groups[row]]))
+        message = f"{what} in train too (group of {file} row {number}); split anew"
+        faults.append(columns.fault(row, columns.field, message))
     return faults
 
 
 def _group_names(columns: SplitColumns, groups: np.ndarray) -> list[Fault]:
     """A group is named by the smallest id among its rows."""
+    ids = columns.ids
+    smallest = np.full(int(groups.max()) + 1, 2**64 - 1, dtype=np.uint64)
+    usual = np.ones(len(groups), dtype=bool)
+    usual[list(ids.others)] = False
+    np.minimum.at(smallest, groups[usual], ids.numbers[usual])
+    odd = _odd_groups(columns, groups)
+    faults, start = [], 0
+    for batch in columns.batches("group"):
+        here = groups[start : start + len(batch)]
+        numbers, others = hexadecimal(batch)
+        wrong = numbers != smallest[here]
+        wrong[list(others)] = True
+        if odd:
+            wrong |= np.isin(here, list(odd))
+        for place in np.flatnonzero(wrong).tolist():
+            group, found = int(here[place]), batch[place].as_py()
+            expected = odd.get(group, f"{int(smallest[group]):016x}")
+            if found != expected:
+                faults.append(
+                    columns.fault(start + place, "group", f"{found!r}, expected {expected!r}")
+                )
+        start += len(batch)
+    return faults
+
+
+def _odd_groups(columns: SplitColumns, groups: np.ndarray) -> dict[int, str]:
+    """The names of the groups that have a row whose id is none of ours."""
+    ids = columns.ids
+    of_others = {int(groups[row]) for row in ids.others}
+    if not of_others:
+        return {}
     names: dict[int, str] = {}
-    for group, name in zip(groups.tolist(), columns.ids, strict=True):
-        names[group] = min(names.get(group, str(name)), str(name))
-    return [
-        columns.fault(row, "group", f"{columns.groups[row]!r}, expected {names[group]!r}")
-        for row, group in enumerate(groups.tolist())
-        if columns.groups[row] != names[group]
-    ]
+    for row in np.flatnonzero(np.isin(groups, list(of_others))).tolist():
+        group = int(groups[row])
+        names[group] = min(names.get(group, ids[row]), ids[row])
+    return names
 
 
 def _validation(columns: SplitColumns, groups: np.ndarray) -> list[Fault]:
     """Validation is a part of train, and whole groups."""
+    said, in_test = columns.validation, columns.in_test
+    known = np.flatnonzero(~in_test & (said >= 0))
+    first = _first_rows(groups, known, int(groups.max()) + 1)
+    of_group = np.where(first >= 0, said[first], -1)
+    wrong = np.where(in_test, said != 0, (said < 0) | (said != of_group[groups]))
     faults = []
-    of_group: dict[int, bool] = {}
-    for row, group in enumerate(groups.tolist()):
-        chosen = columns.validation[row]
-        if columns.splits[row] == TEST:
-            if chosen is not False:
-                faults.append(columns.fault(row, "validation", f"{chosen} in the test split"))
-        elif chosen is None or of_group.setdefault(group, chosen) != chosen:
-            message = f"{chosen}, and another row of its group is not"
-            faults.append(columns.fault(row, "validation", message))
+    for row in np.flatnonzero(wrong).tolist():
+        chosen = _SAID[int(said[row])]
+        what = " in the test split" if in_test[row] else ", and another row of its group is not"
+        faults.append(columns.fault(row, "validation", f"{chosen}{what}"))
     return faults
 
 
 def check_tag_shares(
-    columns: SplitColumns, card: str
+    tags: Coded, in_test: np.ndarray, card: str
 ) -> tuple[list[Fault], tuple[str, float] | None]:
     """Whether every frequent tag has its share of the test split.
 
     Args:
-        columns: Rows of config ``default``.
+        tags: Of the rows of config ``default``.
+        in_test: bool (n_rows,), their split.
         card: Name of what the faults are put down to.
 
     Returns:
         The faults, and the frequent tag that is furthest off with its percentage points.
     """
     share = 100 * read_table(SPLIT_TABLE, "split")["shares"]["test"]
-    total, test = tag_counts(columns)
+    total, test = tag_counts(tags), tag_counts(tags, in_test)
     deviations = {
         tag: 100 * test[tag] / count - share for tag, count in total.items() if count >= FREQUENT
     }
@@ -162,22 +187,15 @@ def check_tag_shares(
     return faults, None if worst is None else (worst, round(deviations[worst], 3))
 
 
-def tag_counts(columns: SplitColumns) -> tuple[Counter[str], Counter[str]]:
-    """Items with each tag: of all, and of test."""
-    total: Counter[str] = Counter()
-    test: Counter[str] = Counter()
-    for tags, split in zip(columns.tags, columns.splits, strict=True):
-        total.update(set(tags))
-        if split == TEST:
-            test.update(set(tags))
-    return total, test
+def tag_counts(tags: Coded, places: np.ndarray | None = None) -> Counter[str]:
+    """Items with each tag, of all or of some; a tag that stands twice in a row counts once."""
+    once = Coded([tuple(set(labels)) for labels in tags.values], tags.codes)
+    return once.label_counts(places)
 
 
-def check_tag_statistics(
-    columns: SplitColumns, statistics: Mapping[str, Any], file: str
-) -> list[Fault]:
+def check_tag_statistics(tags: Coded, statistics: Mapping[str, Any], file: str) -> list[Fault]:
     """Whether ``stats.json`` counts the tags that are there."""
-    total, _ = tag_counts(columns)
+    total = tag_counts(tags)
     try:
         said = {row["tag"]: row["items"] for row in statistics["tags"]}
     except (KeyError, TypeError) as error:

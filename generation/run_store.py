@@ -18,13 +18,14 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from ..errors import RunError
+from .id_set import IdSet, UnionOfIds
 
 # 2: the record says whose word its tags and its strength are.
 FORMAT = 2
@@ -135,10 +136,10 @@ def read_run_statistics(run: Path) -> dict[str, Any]:
     return statistics
 
 
-def finished_ids(run: Path) -> set[str]:
+def finished_ids(run: Path) -> IdSet:
     """Ids that a run need not do again, read without opening it for writing; empty if none."""
     paths = [*part_files(run), run / REJECTS]
-    return {entry["id"] for path in paths if path.exists() for entry in _read_entries(path)[0]}
+    return IdSet(entry["id"] for path in paths if path.exists() for entry in _read_entries(path)[0])
 
 
 def part_checksums(run: Path) -> dict[str, dict[str, Any]]:
@@ -237,9 +238,9 @@ class RunStore:
                 f"{found.get(key)!r}, now {identity.get(key)!r}); choose another --out"
             )
 
-    def _recover(self, paths: Sequence[Path]) -> set[str]:
+    def _recover(self, paths: Sequence[Path]) -> IdSet:
         """Finished ids; damaged lines and second copies of an id are taken out of the files."""
-        finished: set[str] = set()
+        finished = IdSet()
         for path in paths:
             if not path.exists():
                 continue
@@ -271,9 +272,9 @@ class RunStore:
         return self.folder / PARTS / f"part-{number:05d}.jsonl"
 
     @property
-    def finished_ids(self) -> set[str]:
+    def finished_ids(self) -> Set[str]:
         """Ids that need no further work: accepted or set aside."""
-        return self.accepted_ids | self.rejected_ids
+        return UnionOfIds(self.accepted_ids, self.rejected_ids)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add an accepted record; durable after the next ``flush``."""

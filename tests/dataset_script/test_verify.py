@@ -18,9 +18,10 @@ from countenance.cards import render_dataset_card
 from countenance.cli import app
 from countenance.dataset_script import build_dataset
 from countenance.dataset_script.checksums import CHECKSUMS, check_checksums, write_checksums
+from countenance.dataset_script.coded import Coded
 from countenance.dataset_script.verify import verify_dataset
 from countenance.dataset_script.verify_report import Fault, VerifyReport
-from countenance.dataset_script.verify_splits import SplitColumns, check_tag_shares
+from countenance.dataset_script.verify_splits import check_tag_shares
 from countenance.errors import DatasetError
 from countenance.generation import Transcript, emotion_names, transcript_id
 
@@ -522,16 +523,12 @@ def test_two_processes_find_the_same(dataset, monkeypatch):
 
 def shares(in_test):
     """200 joys, so many of them in test."""
-    sides = ["test"] * in_test + ["train"] * (200 - in_test)
-    names = [str(number) for number in range(200)]
-    return SplitColumns(
-        ["f"] * 200, list(range(200)), sides, names, names, names, [False] * 200, [["joy"]] * 200
-    )
+    return Coded.of([["joy"]] * 200), np.arange(200) < in_test
 
 
 def test_a_frequent_tag_may_deviate_by_one_point():
-    assert check_tag_shares(shares(42), "README.md") == ([], ("joy", 1.0))
-    (fault,), worst = check_tag_shares(shares(43), "README.md")
+    assert check_tag_shares(*shares(42), "README.md") == ([], ("joy", 1.0))
+    (fault,), worst = check_tag_shares(*shares(43), "README.md")
     assert str(fault) == (
         "README.md: emotions: joy: 21.50 % of its 200 items are in test, "
         "expected 20 % within 1 point"
