@@ -1,6 +1,6 @@
 """What the web page shows for a text: the drawn face, active shapes and action units, times.
 
-    page = Page(load_model(PACKAGED_CHECKPOINT))
+    page = open_page()
     view = page.show(Ask("a wide grin", strength=1.2))
     view.svg, view.shapes, view.units, view.milliseconds
 
@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from ..au_mapping import ARKIT_51, load_mapping
 from ..errors import ExportError
 from .export_clip import ClipLabel, ExpressionClip, TextToFace, make_clip
 from .face import draw_face
-from .page_items import Neighbour, Neighbours
+from .page_items import Neighbour, Neighbours, load_neighbours
 
 Weights = NDArray[np.float32]
 
@@ -188,6 +190,29 @@ class Page:
     def _units(self, weights: Weights) -> tuple[tuple[str, str, float], ...]:
         units = self.mapping.to_action_units(weights, tolerance=0.1)
         return tuple((str(unit), self.mapping.info(unit).name, unit.value) for unit in units)
+
+
+def open_page(model: str | None = None, dataset: str | None = None) -> Page:
+    """The page of a checkpoint.
+
+    Args:
+        model: Checkpoint folder or Hub name; the packaged one by default.
+        dataset: Folder or Hub name of the dataset whose nearest items are shown; none by default.
+
+    Raises:
+        ModelError: The checkpoint cannot be loaded.
+        DatasetError: The dataset cannot be opened.
+    """
+    from ..model import PACKAGED_CHECKPOINT, load_model
+
+    loaded = load_model(model or PACKAGED_CHECKPOINT)
+    name = f"default of countenance {version('countenance')}"
+    if model:  # a local folder's name, but not where it lies
+        name = Path(model).name if Path(model).is_dir() else model
+    items = load_neighbours(dataset) if dataset else None
+    page = Page(loaded, model_name=name, neighbours=items)
+    page.show(Ask("a slight, knowing smile"))  # warm: the first answer costs half a second
+    return page
 
 
 def active_shapes(weights: Weights) -> tuple[tuple[str, float], ...]:

@@ -69,7 +69,8 @@ def warning_html(version: str) -> str:
 def _table(caption: str, rows: Iterable[tuple[str, float]], none: str) -> str:
     lines = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td class="number">{value:.2f}</td>'
-        f'<td class="bar" aria-hidden="true"><span style="width:{100 * value:.0f}%"></span></td></tr>'
+        f'<td class="bar" aria-hidden="true"><span style="width:{100 * value:.0f}%"></span></td>'
+        "</tr>"
         for name, value in rows
     )
     lines = lines or f'<tr><td colspan="3">{escape(none)}</td></tr>'

@@ -27,7 +27,7 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 
 def find_three() -> Path | None:
-    """The folder of three.js that `make web` filled, in the working folder or beside the package."""
+    """The folder of three.js that `make web` filled, in the working folder or the checkout."""
     for place in (Path.cwd(), Path(__file__).parents[1]):
         folder = place / ".cache" / "web" / "node_modules" / "three"
         if all((folder / name).is_file() for name in THREE_FILES):
@@ -60,7 +60,7 @@ def head_files(three: Path, head: Head) -> dict[str, tuple[bytes, str]]:
 
 
 def head_names(head: Head) -> dict[str, Any]:
-    """What the script needs to pose a head: the 51 names, and which of them a target's name means."""
+    """What the script needs to pose a head: the 51 names, and which of them a target means."""
     shapes: dict[str, str] = {}
     for mesh in head.document.get("meshes", []):
         extras = mesh.get("extras") if isinstance(mesh, Mapping) else None

@@ -1,4 +1,4 @@
-"""The page's layout in Gradio: components, and which event asks what. See `page` for the content."""
+"""The page's layout in Gradio: components, and which event asks what; `page` answers."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ NO_THREE = (
 )
 CSS = (PAGE_FILES / "page.css").read_text("utf-8")
 _SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "sans-serif")  # no font is fetched
-THEME = gr.themes.Base(
-    primary_hue="orange", font=_SYSTEM, font_mono=("ui-monospace", "monospace")
-)
+THEME = gr.themes.Base(primary_hue="orange", font=_SYSTEM, font_mono=("ui-monospace", "monospace"))
 _BLEND_SECONDS = 2.0
 _CLICK_DOWNLOAD = (
     "(path) => setTimeout(() => path && document.querySelector('#download')?.click(), 150)"
@@ -84,18 +82,26 @@ def lay_out(page: Page, head: Head, rig: Head | None, *, has_head: bool) -> gr.B
             _listen(trigger, view, asked, shown)
         for slider in added:
             _listen(slider.release, view, asked, shown)
-        text.change(view, asked, shown, queue=False, show_progress="hidden", api_visibility="private")
+        text.change(
+            view, asked, shown, queue=False, show_progress="hidden", api_visibility="private"
+        )
         reset.click(lambda: [0.0] * len(added), None, added, api_visibility="private").then(
             view, asked, shown, api_visibility="private"
         )
         running = [
             play.click(
-                partial(_play_blend, page), asked, [blend, *shown],
-                show_progress="hidden", api_visibility="private",
+                partial(_play_blend, page),
+                asked,
+                [blend, *shown],
+                show_progress="hidden",
+                api_visibility="private",
             ),
             play_lines.click(
-                partial(_play_timeline, page), [lines, *asked], shown,
-                show_progress="hidden", api_visibility="private",
+                partial(_play_timeline, page),
+                [lines, *asked],
+                shown,
+                show_progress="hidden",
+                api_visibility="private",
             ),
         ]
         stop.click(None, None, None, cancels=running, api_visibility="private")
@@ -106,7 +112,12 @@ def lay_out(page: Page, head: Head, rig: Head | None, *, has_head: bool) -> gr.B
 def _listen(trigger: Any, view: Any, asked: list[Any], shown: list[Any]) -> None:  # noqa: ANN401
     """Answer at once, and after a burst of events the last one: none waits in a queue."""
     trigger(
-        view, asked, shown, queue=False, show_progress="hidden", trigger_mode="always_last",
+        view,
+        asked,
+        shown,
+        queue=False,
+        show_progress="hidden",
+        trigger_mode="always_last",
         api_visibility="private",
     )
 
@@ -115,8 +126,12 @@ def _prompts() -> tuple[Any, Any, Any, Any]:
     with gr.Row():
         with gr.Column(min_width=280):
             text = gr.Textbox(
-                EXAMPLES[0], label="What shall the face show?", lines=2, max_lines=4,
-                elem_id="prompt", autofocus=True,
+                EXAMPLES[0],
+                label="What shall the face show?",
+                lines=2,
+                max_lines=4,
+                elem_id="prompt",
+                autofocus=True,
             )
             gr.Examples([[example] for example in EXAMPLES], [text], label="Examples")
         with gr.Column(min_width=280):
@@ -152,7 +167,10 @@ def _shape_sliders() -> tuple[list[Any], Any]:
 def _timeline() -> tuple[Any, Any]:
     with gr.Accordion("Timeline: several prompts", open=False):
         lines = gr.Textbox(
-            "calm\na wide grin\nfurious\ncalm", lines=4, max_lines=8, elem_id="lines",
+            "calm\na wide grin\nfurious\ncalm",
+            lines=4,
+            max_lines=8,
+            elem_id="lines",
             label=f"One prompt per line, up to {MAX_LINES}; each is held for a second",
         )
         play = gr.Button("Play the timeline", elem_id="play-lines", size="sm")
@@ -179,8 +197,10 @@ def _exports(page: Page, head: Head, rig: Head | None, asked: list[Any]) -> None
         download = gr.DownloadButton("Download", elem_id="download", visible="hidden")
     for to, button in buttons.items():
         button.click(
-            partial(_export, page, head if to == "gltf" else rig, to), [what, *asked],
-            [download, problem], api_visibility="private",
+            partial(_export, page, head if to == "gltf" else rig, to),
+            [what, *asked],
+            [download, problem],
+            api_visibility="private",
         ).then(None, [download], None, js=_CLICK_DOWNLOAD, api_visibility="private")
 
 
@@ -250,7 +270,7 @@ def _frame(rig: Head | None) -> str:
     lacks = f" This head lacks {len(rig.missing)} of the 51 shapes." if rig and rig.missing else ""
     return (
         '<iframe id="head-frame" title="3-D head in the same pose" src="countenance/head.html">'
-        f"</iframe>" + (f'<p class="note">{lacks}</p>' if lacks else "")
+        "</iframe>" + (f'<p class="note">{lacks}</p>' if lacks else "")
     )
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from countenance.model import PACKAGED_CHECKPOINT, load_model
-from countenance.viewer.page import Page
+from countenance.viewer.page import open_page
 from countenance.viewer.web import PageServer
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
-VIEWS = {"wide": (1180, 1250, "light"), "narrow": (375, 1900, "light"), "dark": (1180, 1250, "dark")}
+VIEWS = {
+    "wide": (1180, 1250, "light"),
+    "narrow": (375, 1900, "light"),
+    "dark": (1180, 1250, "dark"),
+}
 PROMPT = "a wide, joyous laugh"
 
 
@@ -24,7 +27,9 @@ def take(driver, url, name, width, height, scheme):
     page.on("requestfailed", lambda r: print(name, r.url, r.failure, file=sys.stderr))
     page.goto(url)
     page.get_by_label("What shall the face show?").fill(PROMPT)
-    page.wait_for_function("t => document.querySelector('#status')?.textContent.includes(t)", arg=PROMPT)
+    page.wait_for_function(
+        "t => document.querySelector('#status')?.textContent.includes(t)", arg=PROMPT
+    )
     head = page.frame_locator("#head-frame")
     head.locator("body[data-posed]").wait_for(timeout=30000)
     page.wait_for_timeout(1500)
@@ -34,7 +39,7 @@ def take(driver, url, name, width, height, scheme):
 
 
 if __name__ == "__main__":
-    server = PageServer(Page(load_model(PACKAGED_CHECKPOINT)))
+    server = PageServer(open_page())
     with server, sync_playwright() as driver:
         for name, (width, height, scheme) in VIEWS.items():
             take(driver, server.url, name, width, height, scheme)

@@ -43,13 +43,30 @@ function pose() {
   redraw();
 }
 
+// The box round all points that some shape moves: the face, whatever body hangs below it.
+function faceBox(head) {
+  const box = new THREE.Box3(), point = new THREE.Vector3();
+  head.updateWorldMatrix(true, true);
+  head.traverse((mesh) => {
+    const moves = mesh.geometry?.morphAttributes?.position ?? [];
+    const rest = mesh.geometry?.attributes?.position;
+    for (let i = 0; moves.length && i < rest.count; i++) {
+      if (moves.some((m) => Math.abs(m.getX(i)) + Math.abs(m.getY(i)) + Math.abs(m.getZ(i)) > 0)) {
+        box.expandByPoint(point.fromBufferAttribute(rest, i).applyMatrix4(mesh.matrixWorld));
+      }
+    }
+  });
+  return box.isEmpty() ? box.setFromObject(head) : box;
+}
+
 function place(head) {
-  const box = new THREE.Box3().setFromObject(head);
+  const box = faceBox(head);
   const size = box.getSize(new THREE.Vector3()), middle = box.getCenter(new THREE.Vector3());
   head.position.sub(middle);
+  head.position.y -= size.y * 0.12; // room for the hair
   pivot.add(head);
-  const reach = Math.max(size.y, size.x) / 2;
-  camera.position.set(0, 0, (reach * 1.08) / Math.tan((camera.fov * Math.PI) / 360) + size.z / 2);
+  const reach = Math.max(size.y, size.x) * 0.95;
+  camera.position.set(0, 0, reach / Math.tan((camera.fov * Math.PI) / 360) + size.z / 2);
   camera.near = reach / 50;
   camera.far = reach * 50;
 }
