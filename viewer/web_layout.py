@@ -78,13 +78,11 @@ def lay_out(page: Page, head: Head, rig: Head | None, *, has_head: bool) -> gr.B
         asked = [text, strength, second, blend, *added]
         shown = [status, face, bars, *items]
         view = partial(_shown, page)
-        for trigger in (text.input, second.input, strength.input, blend.input):
+        # A text box's `input` is silent when text is pasted or an example is taken.
+        for trigger in (text.change, second.change, strength.input, blend.input):
             _listen(trigger, view, asked, shown)
         for slider in added:
             _listen(slider.release, view, asked, shown)
-        text.change(
-            view, asked, shown, queue=False, show_progress="hidden", api_visibility="private"
-        )
         reset.click(lambda: [0.0] * len(added), None, added, api_visibility="private").then(
             view, asked, shown, api_visibility="private"
         )
