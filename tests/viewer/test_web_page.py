@@ -148,13 +148,7 @@ def test_typing_changes_the_face_and_says_how(open_page):
     assert "AU4" in page.inner_text("#status")
     assert "browDownLeft" in page.inner_text(".bars")
     assert "an angry scowl, brows lowered" in page.locator("#face svg title").text_content()
-    assert page.locator("#items li, .items li").count() == 3
-    assert faults == []
-
-
-def test_an_answer_comes_within_the_pause_of_a_keystroke(open_page):
-    page, _ = open_page()
-    type_and_wait(page, "warm")
+    assert page.locator(".items li").count() == 3
     times = []
     for text in ("glad", "sad", "angry", "afraid", "proud"):
         started = time.perf_counter()
@@ -162,6 +156,7 @@ def test_an_answer_comes_within_the_pause_of_a_keystroke(open_page):
         times.append(time.perf_counter() - started)
     # Playwright's own turn and a busy machine included; benchmarks/page.py measures the answer.
     assert sorted(times)[2] < 1.0
+    assert faults == []
 
 
 def test_the_blend_is_dragged(open_page):
@@ -255,9 +250,8 @@ def test_every_export_is_downloaded_and_read(open_page):
 
 def test_an_export_of_nothing_says_so(open_page):
     page, faults = open_page()
-    page.get_by_role("button", name="Timeline: several prompts").click()
-    page.locator("#lines textarea").fill("")
-    page.get_by_label("the timeline").check()
+    type_and_wait(page, "", "neutral face")
+    page.get_by_label("from first to second prompt").check()
     page.get_by_role("button", name="JSON (.json)").click()
     page.wait_for_selector("#problem [role=alert]")
     assert "write one first" in page.inner_text("#problem")
@@ -272,11 +266,7 @@ def test_hostile_texts_are_shown_and_do_nothing(open_page):
         assert page.title() == title
         assert page.locator("#face svg script, #status script, #status img").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert faults == []
-
-
-def test_half_a_surrogate_does_no_harm(open_page):
-    page, faults = open_page()
+    # Half of a surrogate pair, which no key gives.
     page.evaluate(
         """() => {
             const box = document.querySelector('#prompt textarea');
@@ -307,7 +297,7 @@ def test_the_3d_head_takes_the_pose(open_page, server):
     assert faults == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(375, "light"), (375, "dark"), (1180, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(375, "light"), (1180, "dark")])
 def test_the_page_fits_and_everything_has_a_name(open_page, width, scheme):
     page, faults = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     type_and_wait(page, "proud")
