@@ -57,7 +57,9 @@ def main() -> None:
     compared = Page(page.model, neighbours=near)
     cases: dict[str, Callable[[int], object]] = {
         "a new text": lambda n: answer(page, Ask(texts[n])),
-        "a new text, two prompts": lambda n: answer(page, Ask(texts[n], 1, texts[n - 1], 0.5)),
+        "two new prompts at once": lambda n: answer(
+            page, Ask(f"{texts[n]}, sly", 1, f"{texts[n]}, shy", 0.5)
+        ),
         "a text of 100,000 characters": lambda n: answer(page, Ask(long[n])),
         "blend or strength moved": lambda n: answer(page, Ask("calm", 1, "joy", (n % 99) / 99)),
         f"a new text, {ITEMS:,} items": lambda n: answer(compared, Ask(texts[n] + "!")),

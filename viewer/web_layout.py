@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -249,7 +250,10 @@ def _export(page: Page, head: Head | None, to: str, what: str, lines: str, *valu
     try:
         clip = _clip(page, what, lines, ask)
         suffix = ".glb" if to == "gltf" else SUFFIXES[to][0]
-        path = Path(tempfile.mkdtemp(prefix="countenance-export-")) / f"countenance-{to}{suffix}"
+        path = (
+            Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
+            / f"countenance-{to}{suffix}"
+        )
         path.write_bytes(clip_bytes(clip, to, head=head, suffix=suffix))
     except CountenanceError as error:
         return None, problem_html(str(error))
