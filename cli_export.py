@@ -135,7 +135,7 @@ def _refuse(wrong: bool, why: str) -> None:
 def _head(to: Target, path: Path | None) -> Head | None:
     """The head or avatar, with a word on stderr about what it lacks."""
     if path is None:
-        return _packaged_head() if to is Target.gltf else None
+        return None
     _refuse(to not in (Target.gltf, Target.vrm), f"--to {to.value} takes no --head")
     from .viewer.export_head import read_head
 
@@ -144,14 +144,6 @@ def _head(to: Target, path: Path | None) -> Head | None:
         shapes = ", ".join(head.missing)
         typer.echo(f"{path}: lacks {len(head.missing)} of the 51 shapes: {shapes}", err=True)
     return head
-
-
-def _packaged_head() -> Head:
-    from .viewer.export_head import parse_head
-    from .viewer.head3d import head_mesh
-    from .viewer.head_glb import head_glb
-
-    return parse_head(head_glb(head_mesh()), "the packaged head")
 
 
 def _clip(texts: list[str], model: str | None, **timing: Any) -> ExpressionClip:  # noqa: ANN401

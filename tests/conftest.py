@@ -1,6 +1,7 @@
 """No test reaches a hub or the user's own caches; small real models are shared across a session."""
 
 import os
+import sys
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -38,4 +39,22 @@ def sample_run(tmp_path_factory):
 
     run = tmp_path_factory.mktemp("runs") / "sample"
     annotate(AnnotationConfig((CorpusSpec("samples"),), run, limit=60, seed=3))
+    return run
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Run ``countenance ARGUMENTS`` in this process; gives (exit status, stdout, stderr)."""
+    from countenance import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["countenance", *map(str, arguments)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
     return run

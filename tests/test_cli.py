@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from countenance import cli
 from countenance.au_mapping import ARKIT_51
 
 COMMANDS = (
@@ -24,23 +22,6 @@ COMMANDS = (
     "export",
     "demo",
 )
-
-
-@pytest.fixture
-def command(capsys, monkeypatch):
-    """Run the command in this process; gives (exit status, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["countenance", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 def one_line(text):

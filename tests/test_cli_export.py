@@ -4,6 +4,7 @@ import csv
 import json
 import socket
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,21 +14,10 @@ from countenance.au_mapping import ARKIT_51
 
 
 @pytest.fixture
-def command(capsys, monkeypatch):
-    """Run the command in this process; gives (exit status, stdout, stderr)."""
+def command(command, monkeypatch):
+    """Run ``countenance export``; gives (exit status, stdout, stderr)."""
     monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["countenance", "export", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+    return partial(command, "export")
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 
 import pytest
-
-from countenance import cli
 
 
 @pytest.fixture(scope="module")
@@ -20,20 +19,9 @@ def run(sample_run, tmp_path_factory):
 
 
 @pytest.fixture
-def command(capsys, monkeypatch):
-    """Run the command in this process; gives (exit status, stdout, stderr)."""
-
-    def running(*arguments):
-        monkeypatch.setattr(sys, "argv", ["countenance", "review", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return running
+def command(command):
+    """Run ``countenance review``; gives (exit status, stdout, stderr)."""
+    return partial(command, "review")
 
 
 @pytest.fixture

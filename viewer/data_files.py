@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +44,18 @@ def check_against_schema(content: object, schema: str, source: str) -> None:
     if error is not None:
         told = error.message if len(error.message) <= 160 else f"...{error.message[-120:]}"
         raise TableError(f"{source}: field {error.json_path}: {told}")
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write to a temporary name beside the target, then rename: a file is there whole or not.
+
+    Raises:
+        OSError: It cannot be written; nothing is left behind.
+    """
+    temporary = target.with_name(f".countenance-{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

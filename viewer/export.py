@@ -6,16 +6,18 @@ export_clip(clip, "gltf", "face.glb", head=read_head("head.glb"))
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ..errors import ExportError
+from .data_files import write_whole
 from .export_clip import ExpressionClip
 from .export_gltf import clip_gltf
-from .export_head import Head
+from .export_head import Head, parse_head
 from .export_livelink import livelink_csv
 from .export_plain import clip_json, clip_npz
 from .export_vrm import clip_vrm
+from .head3d import head_mesh
+from .head_glb import head_glb
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "livelink": (".csv",),
@@ -41,19 +43,23 @@ def export_clip(
         clip: What to write.
         to: `livelink`, `gltf`, `vrm`, `json` or `npz`.
         path: The file; its suffix must be one of the format's.
-        head: The head to animate (gltf) or the avatar to bind (vrm).
+        head: The head to animate (gltf; our own by default) or the avatar to bind (vrm).
         overwrite: Whether an existing file may be replaced.
 
     Returns:
         The path written.
 
     Raises:
-        ExportError: The format is unknown or does not suit the clip, the suffix is another's, gltf
-            lacks a head, or the file exists or cannot be written.
+        ExportError: The format is unknown or does not suit the clip, the suffix is another's,
+            or the file exists or cannot be written.
     """
     target = Path(path)
     check_target(to, target, overwrite=overwrite)
-    write_file(target, clip_bytes(clip, to, head=head, suffix=target.suffix))
+    content = clip_bytes(clip, to, head=head, suffix=target.suffix)
+    try:
+        write_whole(target, content)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
     return target
 
 
@@ -64,9 +70,7 @@ def clip_bytes(
     if to == "livelink":
         return livelink_csv(clip).encode()
     if to == "gltf":
-        if head is None:
-            raise ExportError("gltf needs a head with ARKit morph targets; give --head head.glb")
-        return clip_gltf(clip, head, binary=suffix.lower() != ".gltf")
+        return clip_gltf(clip, head or packaged_head(), binary=suffix.lower() != ".gltf")
     if to == "vrm":
         return clip_vrm(clip, head).encode()
     if to == "json":
@@ -74,6 +78,11 @@ def clip_bytes(
     if to == "npz":
         return clip_npz(clip)
     raise ExportError(f"unknown format {to!r:.40}; known: {', '.join(SUFFIXES)}")
+
+
+def packaged_head() -> Head:
+    """Our own head, made by code (`head3d`)."""
+    return parse_head(head_glb(head_mesh()), "the packaged head")
 
 
 def check_target(to: str, target: Path, *, overwrite: bool = False) -> None:
@@ -91,17 +100,6 @@ def check_target(to: str, target: Path, *, overwrite: bool = False) -> None:
         if not target.parent.is_dir():
             raise ExportError(f"{target}: there is no folder {target.parent}; make it first")
     except OSError as error:
-        raise _cannot_write(target, error) from error
-
-
-def write_file(target: Path, content: bytes) -> None:
-    """Write to a temporary name beside the target, then rename."""
-    temporary = target.with_name(f".countenance-{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise _cannot_write(target, error) from error
 
 

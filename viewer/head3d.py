@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ..au_mapping import ARKIT_51
 from ..errors import CountenanceError, RenderError
-from .data_files import read_data_file
+from .data_files import read_data_file, write_whole
 from .face import Blendshapes, blendshape_weights
 from .head_moves import Mover, Rigged
 from .head_parts import (
@@ -161,7 +161,7 @@ def write_head_glb(path: str | Path, mesh: HeadMesh | None = None) -> Path:
         raise RenderError(f"{target}: expected a name that ends in .glb")
     content = head_glb(mesh or head_mesh())
     try:
-        target.write_bytes(content)
+        write_whole(target, content)
     except OSError as error:
         raise RenderError(f"{target}: cannot be written: {error.strerror or error}") from error
     return target

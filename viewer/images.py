@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from ..errors import RenderError
 from .captions import CaptionFont, caption_font, wrap_caption
+from .data_files import write_whole
 from .face import Blendshapes, check_size, draw_face
 
 Faces = Sequence[Blendshapes]
@@ -269,13 +269,9 @@ def _svg_text(x: float, y: float, line: str, size: float) -> str:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Write to a temporary name beside the target, then rename."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(target)
+        write_whole(target, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         reason = error.strerror or error
         raise RenderError(
             f"{target}: cannot write the picture ({reason}); check the folder"

@@ -197,7 +197,8 @@ def _strings(path):
         if isinstance(value, str):
             yield value
         elif isinstance(value, dict):
-            yield from (text for item in value.values() for text in walk(item))
+            parts = (part for key, part in value.items() if key != "action_units")  # no words
+            yield from (text for part in parts for text in walk(part))
         elif isinstance(value, list):
             yield from (text for item in value for text in walk(item))
 

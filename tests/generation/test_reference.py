@@ -3,8 +3,8 @@
 import csv
 import hashlib
 import json
-import sys
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -319,21 +319,9 @@ def test_baselines_stand_beside_the_annotator():
 
 
 @pytest.fixture
-def command(capsys, monkeypatch):
-    """Run the command in this process; gives (exit status, stdout, stderr)."""
-    from countenance import cli
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["countenance", "reference", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            status = stop.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def command(command):
+    """Run ``countenance reference``; gives (exit status, stdout, stderr)."""
+    return partial(command, "reference")
 
 
 def test_the_command_scores_the_packaged_annotator(command):

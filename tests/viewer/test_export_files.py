@@ -83,7 +83,6 @@ def test_a_file_is_written_and_replaced_only_on_demand(face_clip, tmp_path):
     [
         ("fbx", "a.fbx", "unknown format 'fbx'; known: livelink, gltf, vrm, json, npz"),
         ("gltf", "a.fbx", "gltf writes files that end in .glb or .gltf"),
-        ("gltf", "a.glb", "gltf needs a head with ARKit morph targets; give --head head.glb"),
         ("npz", "no/a.npz", "there is no folder"),
         ("json", "folder.json", "is a folder; name a file"),
         ("json", "x" * 300 + ".json", "cannot be written .File name too long"),
@@ -104,6 +103,11 @@ def test_a_full_disk_leaves_nothing_behind(face_clip, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match=r"cannot be written .No space left on device"):
         export_clip(face_clip(), "json", tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gltf_without_a_head_animates_our_own(face_clip):
+    head = parse_head(clip_bytes(face_clip(jawOpen=[0.5]), "gltf"))
+    assert head.missing == ()
 
 
 def test_clip_bytes_knows_the_formats(face_clip):
