@@ -29,14 +29,12 @@ from .page_items import Neighbour, Neighbours, load_neighbours
 
 Weights = NDArray[np.float32]
 
-MAX_CHARACTERS = 2_000
-"""How much of a text the model reads; its encoder takes 256 word pieces, far less."""
+MAX_CHARACTERS = 1_000
+"""How much of a text the model reads: as much as one thread encodes in under 100 ms."""
 MAX_LINES = 20
 """How many prompts a timeline holds."""
 ACTIVE = 0.05
 """A shape below this weight is not listed."""
-STEP_FPS = 12
-"""Frames per second of a clip that plays on the page."""
 
 _KEPT = "\n\t"
 _REMEMBERED = 512
@@ -120,12 +118,23 @@ class Page:
         weights = watch("model", lambda: self._weights(first, second, ask))
         return self._view(weights, _name(first, second, ask.blend), notes, watch)
 
-    def view(self, weights: Weights, name: str) -> View:
-        """What the page shows for weights (51,) that are there already, such as a clip's frame."""
-        return self._view(weights, name, (), _Watch())
+    def view(self, weights: Weights, name: str, *, every_layer: bool = False) -> View:
+        """What the page shows for weights (51,) that are there already, such as a clip's frame.
 
-    def _view(self, weights: Weights, name: str, notes: tuple[str, ...], watch: _Watch) -> View:
-        svg = watch("drawing", lambda: draw_face(weights, title=name or "neutral face"))
+        `every_layer` is the drawing's (`draw_face`).
+        """
+        return self._view(weights, name, (), _Watch(), every_layer)
+
+    def _view(
+        self,
+        weights: Weights,
+        name: str,
+        notes: tuple[str, ...],
+        watch: _Watch,
+        every_layer: bool = False,
+    ) -> View:
+        title = name or "neutral face"
+        svg = watch("drawing", lambda: draw_face(weights, title=title, every_layer=every_layer))
         units = watch("units", lambda: self._units(weights))
         items: tuple[Neighbour, ...] = ()
         if self.neighbours is not None:

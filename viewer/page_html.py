@@ -28,19 +28,28 @@ def bars_html(view: View) -> str:
         "none",
     )
     shapes = _table("Active blendshapes", iter(view.shapes), "none: a neutral face")
-    return f'<div class="bars">{units}{shapes}</div>'
+    return f'<div class="bars" id="bars">{units}{shapes}</div>'
 
 
 def status_html(view: View) -> str:
-    """One sentence for the eye and for the screen reader, with the time that it took."""
+    """One sentence for the eye and for the screen reader, with the time that it took.
+
+    `page.js` makes the element around it the live region: one that came with each answer would not
+    be read out.
+    """
     units = ", ".join(f"{name} ({code})" for code, name, _ in view.units[:6]) or "no action unit"
     title = escape(view.text) if view.text else "neutral face"
     notes = "".join(f" {escape(note)}" for note in view.notes)
     took = view.milliseconds["all"]
     return (
-        f'<p id="status" role="status" aria-live="polite"><bdi class="prompt">{title}</bdi>: '
-        f"{escape(units)}.{notes} <small>{took:.0f} ms</small></p>"
+        f'<p id="status"><bdi class="prompt">{title}</bdi>: '
+        f'{escape(units)}.{notes} <small aria-hidden="true">{took:.0f} ms</small></p>'
     )
+
+
+def heading_html(text: str) -> str:
+    """The heading of a part of the page."""
+    return f'<h2 class="part">{escape(text)}</h2>'
 
 
 def problem_html(message: str) -> str:

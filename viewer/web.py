@@ -18,10 +18,12 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
-from ..errors import MissingDependencyError, RenderError
+from ..errors import CountenanceError, MissingDependencyError, RenderError
+from .export import packaged_head
 from .export_head import Head
 from .page import Page
-from .web_head import default_head, find_three, head_files, head_names
+from .page_play import play_answer
+from .web_head import PAGE_FILES, find_three, head_files, head_names
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -29,6 +31,7 @@ try:
     import gradio as gr
     import uvicorn
     from fastapi import FastAPI, Request, Response
+    from fastapi.concurrency import run_in_threadpool
     from fastapi.responses import JSONResponse
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 except ImportError as error:
@@ -41,6 +44,7 @@ from .web_layout import CSS, THEME, lay_out
 
 LOOPBACK = "127.0.0.1"
 _SECONDS_TO_START = 30
+_MOST_BYTES = 2_000_000
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
@@ -68,9 +72,9 @@ class PageServer:
         self._folder = TemporaryDirectory(prefix="countenance-page-")
         os.environ["GRADIO_TEMP_DIR"] = self._folder.name
         self.three = find_three()
-        head = rig or default_head()
+        head = rig or packaged_head()
         blocks = lay_out(page, head, rig, has_head=self.three is not None)
-        self.app = _app(blocks, self.three, head, only_local=host == LOOPBACK)
+        self.app = _app(page, blocks, self.three, head, only_local=host == LOOPBACK)
         try:
             self._socket = socket.create_server((host, port))
         except (OSError, OverflowError) as error:
@@ -89,6 +93,10 @@ class PageServer:
 
     def run(self) -> None:
         """Serve until a signal ends it."""
+        import torch
+
+        # One thread each: two that wait for a third one's core take ten times as long.
+        torch.set_num_threads(1)
         try:
             self._server.run(sockets=[self._socket])
         finally:
@@ -115,10 +123,9 @@ class PageServer:
         self._folder.cleanup()
 
 
-def _app(blocks: Any, three: Path | None, head: Head, *, only_local: bool) -> FastAPI:  # noqa: ANN401
+def _app(page: Page, blocks: Any, three: Path | None, head: Head, *, only_local: bool) -> FastAPI:  # noqa: ANN401
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    files = head_files(three, head) if three else {}
-    names = head_names(head)
+    _add_answers(app, page, three, head)
 
     @app.middleware("http")
     async def guard(request: Request, answer: Any) -> Any:  # noqa: ANN401
@@ -127,17 +134,6 @@ def _app(blocks: Any, three: Path | None, head: Head, *, only_local: bool) -> Fa
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
-
-    @app.get("/countenance/head.json")
-    def shape_names() -> JSONResponse:
-        return JSONResponse(names)
-
-    @app.get("/countenance/{name:path}")
-    def head_file(name: str) -> Response:
-        if name not in files:
-            return Response("there is nothing here", status_code=404, media_type="text/plain")
-        content, kind = files[name]
-        return Response(content, media_type=kind)
 
     if only_local:  # a page of another name that points here (DNS rebinding) gets no answer
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
@@ -153,5 +149,39 @@ def _app(blocks: Any, three: Path | None, head: Head, *, only_local: bool) -> Fa
         enable_monitoring=False,
         theme=THEME,
         css=CSS,
+        head='<script type="module" src="countenance/page.js"></script>',
     )
     return mounted
+
+
+def _add_answers(app: FastAPI, page: Page, three: Path | None, head: Head) -> None:
+    """Everything below /countenance/, which is ours: the head's frame, the page's script, plays."""
+    files = {"page.js": ((PAGE_FILES / "page.js").read_bytes(), "text/javascript")}
+    files |= head_files(three, head) if three else {}
+    names = head_names(head)
+
+    @app.get("/countenance/head.json")
+    def shape_names() -> JSONResponse:
+        return JSONResponse(names)
+
+    @app.post("/countenance/play")
+    async def play(request: Request) -> JSONResponse:
+        # A foreign page cannot send this type without asking first, and gets no leave.
+        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+            return JSONResponse({"problem": "JSON is expected"}, status_code=415)
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > _MOST_BYTES:
+                return JSONResponse({"problem": "that is too much text"}, status_code=413)
+        try:
+            return JSONResponse(await run_in_threadpool(play_answer, page, body))
+        except CountenanceError as error:
+            return JSONResponse({"problem": str(error)}, status_code=422)
+
+    @app.get("/countenance/{name:path}")
+    def file(name: str) -> Response:
+        if name not in files:
+            return Response("there is nothing here", status_code=404, media_type="text/plain")
+        content, kind = files[name]
+        return Response(content, media_type=kind)

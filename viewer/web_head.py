@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..au_mapping import ARKIT_51
-from .export_head import Head, arkit_shape, parse_head, to_glb
+from .export_head import Head, arkit_shape, to_glb
 
 PAGE_FILES = Path(__file__).parent / "page_web"
 THREE_FILES = (
@@ -33,14 +33,6 @@ def find_three() -> Path | None:
         if all((folder / name).is_file() for name in THREE_FILES):
             return folder
     return None
-
-
-def default_head() -> Head:
-    """The head that comes with the package."""
-    from .head3d import head_mesh
-    from .head_glb import head_glb
-
-    return parse_head(head_glb(head_mesh()), "the packaged head")
 
 
 def head_files(three: Path, head: Head) -> dict[str, tuple[bytes, str]]:

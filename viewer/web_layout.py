@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,18 @@ from ..errors import CountenanceError
 from .export import SUFFIXES, clip_bytes
 from .export_clip import ExpressionClip
 from .export_head import Head
-from .page import MAX_LINES, STEP_FPS, Ask, Page, View, timeline_lines
-from .page_html import bars_html, face_html, items_html, problem_html, status_html, warning_html
+from .page import MAX_LINES, Ask, Page, View, timeline_lines
+from .page_html import (
+    bars_html,
+    face_html,
+    heading_html,
+    items_html,
+    problem_html,
+    status_html,
+    warning_html,
+)
+from .page_play import ask_of
+from .rig import load_rig
 from .web_head import PAGE_FILES
 
 EXAMPLES = (
@@ -41,10 +49,14 @@ NO_THREE = (
     "The drawn face alone: three.js is not installed. Run <code>make web</code> and start the page "
     "again for the 3-D head."
 )
-CSS = (PAGE_FILES / "page.css").read_text("utf-8")
+_DARK = {"backdrop": "#2b2530", "disc": "#3a3240"}
+"""What is behind the drawn head where the page is dark."""
+CSS = (PAGE_FILES / "page.css").read_text("utf-8") + "".join(
+    f'.dark .face svg [fill="{load_rig().paints[name]}"] {{ fill: {colour}; }}\n'
+    for name, colour in _DARK.items()
+)
 _SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "sans-serif")  # no font is fetched
 THEME = gr.themes.Base(primary_hue="orange", font=_SYSTEM, font_mono=("ui-monospace", "monospace"))
-_BLEND_SECONDS = 2.0
 _CLICK_DOWNLOAD = (
     "(path) => setTimeout(() => path && document.querySelector('#download')?.click(), 150)"
 )
@@ -66,12 +78,14 @@ def lay_out(page: Page, head: Head, rig: Head | None, *, has_head: bool) -> gr.B
         gr.HTML('<h1 class="note">countenance: words to a face</h1>' + warning_html(_named(page)))
         text, second, blend, strength = _prompts()
         play, stop = _play_buttons()
-        status = gr.HTML(status_html(first))
+        gr.HTML('<p class="problem" id="play-problem" role="alert"></p>' + heading_html("The face"))
+        status = gr.HTML(status_html(first), elem_id="said")
         with gr.Row():
             with gr.Column(min_width=280):
                 face = gr.HTML(face_html(first))
             with gr.Column(min_width=280):
                 gr.HTML(_frame(rig) if has_head else f'<p class="note" id="no-head">{NO_THREE}</p>')
+        gr.HTML(heading_html("What is active"))
         bars = gr.HTML(bars_html(first))
         added, reset = _shape_sliders()
         lines, play_lines = _timeline()
@@ -80,37 +94,36 @@ def lay_out(page: Page, head: Head, rig: Head | None, *, has_head: bool) -> gr.B
         shown = [status, face, bars, *items]
         view = partial(_shown, page)
         # A text box's `input` is silent when text is pasted or an example is taken.
-        for trigger in (text.change, second.change, strength.input, blend.input):
-            _listen(trigger, view, asked, shown)
-        for slider in added:
-            _listen(slider.release, view, asked, shown)
-        reset.click(lambda: [0.0] * len(added), None, added, api_visibility="private").then(
-            view, asked, shown, api_visibility="private"
+        _listen([text.change, second.change, strength.input, blend.input], view, asked, shown)
+        _listen([slider.input for slider in added], view, asked, shown)
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        reset.click(lambda: [0.0] * len(added), None, added, **quiet).then(
+            view, asked, shown, **quiet
         )
-        running = [
-            play.click(
-                partial(_play_blend, page),
-                asked,
-                [blend, *shown],
-                show_progress="hidden",
-                api_visibility="private",
-            ),
-            play_lines.click(
-                partial(_play_timeline, page),
-                [lines, *asked],
-                shown,
-                show_progress="hidden",
-                api_visibility="private",
-            ),
-        ]
-        stop.click(None, None, None, cancels=running, api_visibility="private")
+        # The browser plays (page.js), then says where the blend stands.
+        play.click(
+            None,
+            asked,
+            [blend],
+            js="(...v) => window.countenance.blend(...v)",
+            api_visibility="private",
+        ).then(view, asked, shown, **quiet)
+        play_lines.click(
+            None,
+            [lines, *asked],
+            None,
+            js="(...v) => window.countenance.timeline(...v)",
+            api_visibility="private",
+        )
+        stop.click(None, None, None, js="() => window.countenance.stop()", api_visibility="private")
         _exports(page, head, rig, [lines, *asked])
     return blocks
 
 
-def _listen(trigger: Any, view: Any, asked: list[Any], shown: list[Any]) -> None:  # noqa: ANN401
+def _listen(triggers: list[Any], view: Any, asked: list[Any], shown: list[Any]) -> None:  # noqa: ANN401
     """Answer at once, and after a burst of events the last one: none waits in a queue."""
-    trigger(
+    gr.on(
+        triggers,
         view,
         asked,
         shown,
@@ -184,8 +197,9 @@ def _items(page: Page, first: View) -> list[Any]:
 
 
 def _exports(page: Page, head: Head, rig: Head | None, asked: list[Any]) -> None:
+    gr.HTML(heading_html("Export"))
     with gr.Group():
-        what = gr.Radio([STILL, MOTION, TIMELINE], value=STILL, label="Export", elem_id="what")
+        what = gr.Radio([STILL, MOTION, TIMELINE], value=STILL, label="What to export", elem_id="what")
         with gr.Row():
             buttons = {
                 to: gr.Button(label, size="sm", elem_id=f"export-{to}", min_width=140)
@@ -203,13 +217,8 @@ def _exports(page: Page, head: Head, rig: Head | None, asked: list[Any]) -> None
         ).then(None, [download], None, js=_CLICK_DOWNLOAD, api_visibility="private")
 
 
-def _ask(values: tuple[Any, ...]) -> Ask:
-    text, strength, second, blend, *added = values
-    return Ask(text or "", strength, second or "", blend, dict(zip(ARKIT_51, added, strict=True)))
-
-
 def _shown(page: Page, *values: Any) -> Any:  # noqa: ANN401
-    return _parts(page.show(_ask(values)))
+    return _parts(page.show(ask_of(values)))
 
 
 def _parts(view: View) -> Any:  # noqa: ANN401
@@ -217,36 +226,8 @@ def _parts(view: View) -> Any:  # noqa: ANN401
     return [*parts, items_html(view.items)][: 4 if view.items else 3]
 
 
-def _play_blend(page: Page, *values: Any) -> Iterator[Any]:  # noqa: ANN401
-    ask = _ask(values)
-    steps = round(_BLEND_SECONDS * STEP_FPS)
-    for step in range(steps + 1):
-        started = time.perf_counter()
-        share = round(step / steps, 2)
-        moved = Ask(ask.text, ask.strength, ask.second, share, ask.added)
-        yield [share, *_parts(page.show(moved))]
-        _wait(started)
-
-
-def _play_timeline(page: Page, lines: str, *values: Any) -> Iterator[Any]:  # noqa: ANN401
-    ask = _ask(values)
-    try:
-        clip = page.motion(timeline_lines(lines), ask, fps=STEP_FPS)
-    except CountenanceError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    for frame, weights in enumerate(clip.weights):
-        started = time.perf_counter()
-        held = [label.text for label in clip.labels if label.first_frame <= frame]
-        yield _parts(page.view(weights, held[-1]))
-        _wait(started)
-
-
-def _wait(started: float) -> None:
-    time.sleep(max(0.0, 1 / STEP_FPS - (time.perf_counter() - started)))
-
-
 def _export(page: Page, head: Head | None, to: str, what: str, lines: str, *values: Any) -> Any:  # noqa: ANN401
-    ask = _ask(values)
+    ask = ask_of(values)
     try:
         clip = _clip(page, what, lines, ask)
         suffix = ".glb" if to == "gltf" else SUFFIXES[to][0]
