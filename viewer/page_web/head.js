@@ -19,6 +19,7 @@ function draw() {
   drawing = false;
   pivot.rotation.y = (turn.valueAsNumber * Math.PI) / 180;
   renderer.render(scene, camera);
+  document.body.dataset.drawn = document.body.dataset.posed ?? "";
 }
 
 function redraw() {

@@ -42,7 +42,7 @@ function changes(stage, from, to) {
   return found;
 }
 
-class Show {
+export class Show {
   constructor(play, face) {
     Object.assign(this, { play, face, index: -1, share: play.keys[0].share });
     this.drawn = play.keys.map(() => null);
