@@ -115,8 +115,8 @@ def draw_face(
     check_size(size)
     if not isinstance(title, str | None):
         raise RenderError(f"title: expected text, found {type(title).__name__}")
-    heading = _xml_text("Face" if title is None else title)
-    summary = _xml_text(describe_weights(weights, rig))
+    heading = xml_text("Face" if title is None else title)
+    summary = xml_text(describe_weights(weights, rig))
     text = _Painter(rig, weights, every_layer=every_layer).paint()
     key = blake2b(f"{heading}|{text}".encode(), digest_size=5).hexdigest()
     x, y, width, height = rig.view
@@ -148,7 +148,7 @@ def check_size(size: object) -> None:
         raise RenderError(f"size: expected whole pixels from 1 to {_MAX_SIZE}, found {size!r}")
 
 
-def _xml_text(text: str) -> str:
+def xml_text(text: str) -> str:
     """Escape text for XML 1.0, which has no room for control characters, even as entities."""
     allowed = (c if c >= " " and c not in "\ufffe\uffff" else " " for c in text)
     clean = "".join(c for c in allowed if not "\ud800" <= c <= "\udfff")

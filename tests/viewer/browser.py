@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -93,8 +94,7 @@ class Visit:
         """Press an export button: (file name, content)."""
         with self.page.expect_download() as waiting:
             self.page.get_by_role("button", name=button).click()
-        with open(waiting.value.path(), "rb") as file:
-            return waiting.value.suggested_filename, file.read()
+        return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
 
 
 def changed(before, after, threshold=24):
