@@ -65,6 +65,7 @@ def _serve(port: int, model: str | None, rig: Path | None, dataset: str | None) 
             typer.echo(f"{rig}: lacks {len(head.missing)} of the 51 shapes: {shapes}", err=True)
     from .viewer.page import open_page
 
+    typer.echo("Opening the model" + (" and the dataset ..." if dataset else " ..."), err=True)
     server = PageServer(open_page(model, dataset), port=port, rig=head)
     if server.three is None:
         typer.echo("three.js is not here, so no 3-D head; run make web for it", err=True)

@@ -190,3 +190,58 @@ def test_the_heads_script_gets_every_shape():
     assert names["names"] == list(ARKIT_51)
     assert set(names["shapes"].values()) == set(ARKIT_51)
     json.dumps(names)
+
+
+def test_a_blend_is_drawn_ahead_as_keys_of_one_kind(page):
+    from countenance.viewer.page_play import blend_play
+
+    play = blend_play(page, Ask("calm", 1.0, "a wide, joyous laugh", 0.3))
+    keys = play["keys"]
+    assert (keys[0]["at"], keys[-1]["at"]) == (0, play["seconds"])
+    assert np.allclose(keys[0]["weights"], page.weights(Ask("calm")), atol=1e-4)
+    assert np.allclose(keys[-1]["weights"], page.weights(Ask("a wide, joyous laugh")), atol=1e-4)
+    # Equal elements in equal order: what a program needs to move from one to the next.
+    kinds = [[element.tag for element in ElementTree.fromstring(key["svg"]).iter()] for key in keys]
+    assert all(kind == kinds[0] for kind in kinds)
+    json.dumps(play)
+
+
+def test_a_held_prompt_of_a_timeline_is_drawn_twice_and_no_more(page):
+    from countenance.viewer.page_play import timeline_play
+
+    play = timeline_play(page, "calm\nfurious", Ask())
+    assert [key["text"] for key in play["keys"]].count("furious") == 2
+    assert play["keys"][0]["share"] is None
+    assert len(play["keys"]) < 12
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "expected JSON"),
+        (b"\xff", "expected JSON"),
+        (b"[" * 100_000, "expected JSON"),
+        (b"[]", "expected what=blend"),
+        (b'{"what": "blend"}', "expected 55 values"),
+        (json.dumps({"what": "blend", "values": ["joy"] + [0] * 54}).encode(), "two prompts"),
+        (json.dumps({"what": "timeline", "values": [{}] * 55}).encode(), "write one first"),
+    ],
+)
+def test_a_foreign_request_for_a_play_is_refused_in_a_sentence(page, body, says):
+    from countenance.viewer.page_play import play_answer
+
+    with pytest.raises(ExportError, match=says):
+        play_answer(page, body)
+
+
+def test_a_built_dataset_gives_the_nearest_items(page, sample_run, tmp_path):
+    from countenance.dataset_script import build_dataset
+    from countenance.viewer.page_items import load_neighbours
+
+    build_dataset(sample_run, tmp_path / "dataset", render_card=lambda facts: "card")
+    near = load_neighbours(tmp_path / "dataset")
+    face = near.blendshapes[0]
+    found = Page(page.model, neighbours=near).neighbours.nearest(face)
+    assert found[0].distance == pytest.approx(0, abs=1e-3)
+    assert len({item.transcript for item in found}) == len(found) == 5
+    assert [item.distance for item in found] == sorted(item.distance for item in found)
