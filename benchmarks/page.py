@@ -27,11 +27,13 @@ from countenance.viewer.page_play import blend_play
 ITEMS = 50_000
 KEY_TO_FACE = """letter => new Promise((resolve) => {
     const box = document.querySelector("#prompt textarea");
-    const started = performance.now();
+    const drawn = () => document.querySelector("#face svg title")?.textContent;
+    const started = performance.now(), before = drawn();
     new MutationObserver((_, watch) => {
+        if (drawn() === undefined || drawn() === before) return;
         watch.disconnect();
         resolve(performance.now() - started);
-    }).observe(document.querySelector("#face").parentElement, {childList: true, subtree: true});
+    }).observe(document.body, {childList: true, subtree: true, characterData: true});
     box.value += letter;
     box.dispatchEvent(new InputEvent("input", {bubbles: true}));
 })"""
@@ -76,7 +78,7 @@ def in_browser(page: Page, repeats: int) -> dict[str, float]:
         browser = driver.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         visit = Visit(browser, server.url)
         visit.type("a face of ")
-        letters = [" abcdefghijklmnopqrstuvwxyz"[n % 27] for n in range(repeats + 3)]
+        letters = ["abcdefghijklmnopqrstuvwxyz"[n % 26] for n in range(repeats + 3)]
         times = [visit.page.evaluate(KEY_TO_FACE, letter) for letter in letters]
         browser.close()
     return summary(times[3:])
