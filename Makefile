@@ -14,7 +14,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip==26.1
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[embedded,dev]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[demo,embedded,dev]'
 	touch $@
 
 demo: install

@@ -20,6 +20,7 @@ import typer
 from . import (
     cli_annotate,
     cli_build,
+    cli_demo,
     cli_evaluate,
     cli_export,
     cli_push,
@@ -27,7 +28,7 @@ from . import (
     cli_review,
     cli_verify,
 )
-from .cli_options import JsonFlag, Seed, finish
+from .cli_options import JsonFlag, finish
 from .errors import CountenanceError, ModelError
 
 app = typer.Typer(
@@ -130,21 +131,7 @@ def express(
     _print_faces(texts, list(names), weights.tolist(), output_format)
 
 
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for all that the demo makes.")] = Path(
-        "out/demo"
-    ),
-    seed: Seed = 0,
-) -> None:
-    """Walk the whole road on the packaged transcripts: annotate, build, train, evaluate, express.
-
-    Example: `countenance demo --out out/demo`
-    """
-    from .demo import run_demo
-
-    for line in run_demo(out, seed=seed, show_progress=True):
-        typer.echo(line)
+cli_demo.register(app)
 
 
 def _print_faces(

@@ -77,11 +77,14 @@ def draw_pictures(model: ExpressionModel, folder: Path) -> dict[str, Path]:
     """
     pictures = {name: folder / f"{name}.png" for name in ("emotions", "sentences", "path")}
     for name, texts in (("emotions", EMOTIONS), ("sentences", SENTENCES)):
-        save_image(pictures[name], model.express(list(texts)).numpy(), list(texts), columns=3)
+        faces_of_texts = model.express(list(texts)).numpy()
+        title = f"What the model makes of {'emotion words' if name == 'emotions' else name}"
+        save_image(pictures[name], faces_of_texts, list(texts), columns=3, title=title)
     faces = list(model.interpolate(*PATH_ENDS, steps=PATH_STEPS).numpy())
     captions = [PATH_ENDS[0], *[""] * (PATH_STEPS - 2), PATH_ENDS[1]]
+    title = f"From {PATH_ENDS[0]} to {PATH_ENDS[1]} in {PATH_STEPS} even steps through latent space"
     try:
-        pictures["path"].write_bytes(face_strip(faces, captions))
+        pictures["path"].write_bytes(face_strip(faces, captions, title=title))
     except OSError as error:
         raise RenderError(f"{pictures['path']}: cannot be written ({error.strerror})") from error
     return pictures

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 FOLDER = "images"
 FACES = 12
+_NAMED = 5
 _DOTS_PER_INCH = 110
 _INK, _BAR, _SECOND = "#3b2733", "#c8553d", "#e9c46a"
 
-DrawFaces = Callable[[list[np.ndarray], Sequence[str]], bytes]
-"""Makes a PNG from faces, each (n_blendshapes,), and a caption for each: ``viewer.face_grid``."""
+
+class DrawFaces(Protocol):
+    """Makes a PNG from faces, each (n_blendshapes,), and their captions: ``viewer.face_grid``."""
+
+    def __call__(self, faces: list[np.ndarray], captions: Sequence[str], /, *, title: str) -> bytes:
+        """Draw them below a title."""
 
 
 def write_card_images(
@@ -55,24 +60,41 @@ def write_card_images(
         table = ItemTable.of(rows)
         chosen = _typical_faces(statistics, table, seed)
         captions = [f"{tag}: {' '.join(table.action_units[row])}" for tag, row in chosen]
-        drawn = draw_faces([weights[row] for _, row in chosen], captions)
+        title = "One item, drawn at random, of each of the commonest tags"
+        drawn = draw_faces([weights[row] for _, row in chosen], captions, title=title)
         (place / "faces.png").write_bytes(drawn)
         tags = ", ".join(tag for tag, _ in chosen)
-        pictures.append(
-            {
-                "file": f"{FOLDER}/faces.png",
-                "title": "One item, drawn at random, of each of the commonest tags",
-                "alt": f"Drawn faces for {tags}",
-            }
-        )
-    for name, draw, title in (
-        ("tags", _draw_tags, "Items per tag, train and test"),
-        ("action_units", _draw_action_units, "Items that show each action unit"),
-        ("co_occurrence", _draw_co_occurrence, "Action units that appear together"),
+        alt = f"Drawn faces for {tags}"
+        pictures.append({"file": f"{FOLDER}/faces.png", "title": title, "alt": alt})
+    for name, draw, title, alt in (
+        ("tags", _draw_tags, "Items per tag, train and test", _tags_in_words(statistics)),
+        (
+            "action_units",
+            _draw_action_units,
+            "Items that show each action unit",
+            _units_in_words(statistics),
+        ),
+        (
+            "co_occurrence",
+            _draw_co_occurrence,
+            "Action units that appear together",
+            "Matrix: of the items with one action unit, the share in percent that shows another",
+        ),
     ):
-        _save(place / f"{name}.png", draw, statistics)
-        pictures.append({"file": f"{FOLDER}/{name}.png", "title": title, "alt": title})
+        _save(place / f"{name}.png", draw, statistics, title)
+        pictures.append({"file": f"{FOLDER}/{name}.png", "title": title, "alt": f"{title}. {alt}"})
     return pictures
+
+
+def _tags_in_words(statistics: Mapping[str, Any]) -> str:
+    most = ", ".join(f"{row['tag']} {row['items']}" for row in statistics["tags"][:_NAMED])
+    return f"Bars; the commonest: {most}"
+
+
+def _units_in_words(statistics: Mapping[str, Any]) -> str:
+    rows = statistics["action_units"][:_NAMED]
+    most = ", ".join(f"{row['action_unit']} {row['percent']:.1f} %" for row in rows)
+    return f"Bars; the first: {most}"
 
 
 def _typical_faces(
@@ -91,13 +113,17 @@ def _carriers(table: ItemTable, moves: np.ndarray, tag: str) -> np.ndarray:
 
 
 def _save(
-    path: Path, draw: Callable[[Mapping[str, Any]], Figure], facts: Mapping[str, Any]
+    path: Path,
+    draw: Callable[[Mapping[str, Any]], Figure],
+    facts: Mapping[str, Any],
+    title: str,
 ) -> None:
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     with matplotlib.style.context("default", after_reset=True):
         figure = draw(facts)
+        figure.suptitle(title, color=_INK, fontsize=11)
         FigureCanvasAgg(figure)
         figure.savefig(path, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
 

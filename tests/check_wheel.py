@@ -58,4 +58,8 @@ for name in (DATASET_TEMPLATE, MODEL_TEMPLATE):
 from countenance.viewer.evaluation_report import _environment as page_environment  # noqa: E402
 
 assert page_environment().get_template("evaluation.html.jinja")
+from countenance.viewer.web_head import PAGE_FILES  # noqa: E402
+
+for name in ("head.html", "head.css", "head.js", "page.css", "page.js"):
+    assert (PAGE_FILES / name).is_file(), name
 print(f"countenance {version('countenance')}: the wheel is complete")

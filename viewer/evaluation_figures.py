@@ -60,7 +60,10 @@ def error_figure(metrics: dict[str, Any]) -> bytes:
         panel.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(range(len(methods)), [method_label(name, metrics) for name in methods])
     panels[0].invert_yaxis()
-    figure.supxlabel("mean absolute error of the blendshape weights (95 % intervals)", fontsize=9)
+    figure.suptitle("Error from text to expression, by method and kind of text", fontsize=11)
+    figure.supxlabel(
+        "mean absolute error of the blendshape weights, each 0 to 1 (95 % intervals)", fontsize=9
+    )
     return _png(figure)
 
 
@@ -90,9 +93,12 @@ def map_figure(latent_map: LatentMap) -> bytes:
     for tag, colour in [*zip(common, colours, strict=True), ("other or none", "#cfc6bb")]:
         by_tag.plot([], [], "o", color=colour, label=tag, markersize=5)
     by_tag.set_title("by first emotion tag (marker: kind of text)", fontsize=10)
+    figure.suptitle("Test texts in the latent space, laid out by t-SNE", fontsize=11)
     for panel in (by_kind, by_tag):
         panel.set_xticks([])
         panel.set_yticks([])
+        panel.set_xlabel("t-SNE 1 (no unit: only nearness counts)", fontsize=8)
+        panel.set_ylabel("t-SNE 2 (no unit)", fontsize=8)
         panel.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return _png(figure)
 
@@ -111,7 +117,7 @@ def path_strips(paths: NDArray[np.float32], title: str) -> bytes:
     captions = [f"{point / (paths.shape[1] - 1):.2f}" for point in points]
     rows = []
     for number, path in enumerate(paths[:_PATHS_SHOWN]):
-        heading = title if number == 0 else None
+        heading = f"{title}; captions: share of the way" if number == 0 else None
         rows.append(face_strip(list(path[points]), captions, size=112, title=heading))
     return _stacked(rows)
 

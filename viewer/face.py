@@ -83,7 +83,13 @@ def _weight(value: object, name: str) -> float:
     return min(max(number, 0.0), 1.0)
 
 
-def draw_face(blendshapes: Blendshapes, *, size: int = 512, title: str | None = None) -> str:
+def draw_face(
+    blendshapes: Blendshapes,
+    *,
+    size: int = 512,
+    title: str | None = None,
+    every_layer: bool = False,
+) -> str:
     """Draw one face.
 
     Left and right are the SUBJECT's own, as in ARKit and FACS: `mouthSmileLeft` lifts the mouth
@@ -94,6 +100,8 @@ def draw_face(blendshapes: Blendshapes, *, size: int = 512, title: str | None = 
             to weight; missing names are 0.
         size: width and height in pixels, 1 to 8192.
         title: accessible name of the picture (shown as a tooltip by browsers); any text.
+        every_layer: write the layers that do not show, too, so that any two faces have the same
+            elements in the same order and a program can move from one to the other.
 
     Returns:
         A complete SVG document. Equal arguments give equal text; ids inside it derive from the
@@ -107,9 +115,9 @@ def draw_face(blendshapes: Blendshapes, *, size: int = 512, title: str | None = 
     check_size(size)
     if not isinstance(title, str | None):
         raise RenderError(f"title: expected text, found {type(title).__name__}")
-    heading = _xml_text("Face" if title is None else title)
-    summary = _xml_text(describe_weights(weights, rig))
-    text = _Painter(rig, weights).paint()
+    heading = xml_text("Face" if title is None else title)
+    summary = xml_text(describe_weights(weights, rig))
+    text = _Painter(rig, weights, every_layer=every_layer).paint()
     key = blake2b(f"{heading}|{text}".encode(), digest_size=5).hexdigest()
     x, y, width, height = rig.view
     return (
@@ -140,7 +148,7 @@ def check_size(size: object) -> None:
         raise RenderError(f"size: expected whole pixels from 1 to {_MAX_SIZE}, found {size!r}")
 
 
-def _xml_text(text: str) -> str:
+def xml_text(text: str) -> str:
     """Escape text for XML 1.0, which has no room for control characters, even as entities."""
     allowed = (c if c >= " " and c not in "\ufffe\uffff" else " " for c in text)
     clean = "".join(c for c in allowed if not "\ud800" <= c <= "\udfff")
@@ -150,14 +158,14 @@ def _xml_text(text: str) -> str:
 class _Painter:
     """One posed face: moved points and tones, and the SVG text of the rig's layers."""
 
-    def __init__(self, rig: Rig, weights: FloatArray) -> None:
+    def __init__(self, rig: Rig, weights: FloatArray, *, every_layer: bool = False) -> None:
         together = [min(weights[index] for index in shapes) for shapes in rig.combinations]
         drive = np.concatenate([weights, together])
         moved = rig.rest + (drive @ rig.moves).reshape(rig.rest.shape)
         for rule in rig.order:
             _keep_order(moved, rule.above, rule.below, rule.gap, rule.share)
         tones = rig.tones + drive @ rig.tone_moves
-        self.rig = rig
+        self.rig, self.every_layer = rig, every_layer
         points: list[Point] = [(x, y) for x, y in moved.tolist()]
         self.lines = {c.name: _line(points[c.start : c.stop]) for c in rig.curves}
         for bend in rig.bends:
@@ -184,7 +192,8 @@ class _Painter:
 
     def _layer(self, layer: Layer, definitions: list[str]) -> str:
         opacity = self.opacity[layer.channel]
-        if opacity < _INVISIBLE:
+        hidden = opacity < _INVISIBLE
+        if hidden and not self.every_layer:
             return ""
         if layer.kind == "clip":
             name = f"@c{layer.channel}"
@@ -192,7 +201,8 @@ class _Painter:
                 f'<clipPath id="{name}"><path d="{self._outline(layer)}"/></clipPath>'
             )
             inner = "".join(self._layer(child, definitions) for child in layer.layers)
-            return f'<g clip-path="url(#{name})">{inner}</g>'
+            unseen = ' visibility="hidden"' if hidden else ""
+            return f'<g clip-path="url(#{name})"{unseen}>{inner}</g>'
         # fill-opacity, not opacity: the latter makes renderers paint each layer off-screen first.
         paint = "stroke" if layer.kind == "line" else "fill"
         faded = "" if opacity > 1 - _INVISIBLE else f' {paint}-opacity="{opacity:.2f}"'

@@ -52,7 +52,10 @@ def _both_sides(weights: Mapping[str, float]) -> dict[str, float]:
 def save_gallery(path: str | Path, *, columns: int = 4, size: int = 224) -> Path:
     """Write the gallery as a grid (.png or .svg); see `save_image`."""
     gallery = load_gallery()
-    return save_image(path, list(gallery.values()), list(gallery), columns=columns, size=size)
+    title = "Named expressions, each drawn from its blendshape weights"
+    return save_image(
+        path, list(gallery.values()), list(gallery), columns=columns, size=size, title=title
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -17,7 +17,16 @@ from PIL import Image, ImageDraw
 from ..errors import RenderError
 from .captions import CaptionFont, caption_font, wrap_caption
 from .data_files import write_whole
-from .face import Blendshapes, check_size, draw_face
+from .face import (
+    Blendshapes,
+    blendshape_weights,
+    check_size,
+    describe_weights,
+    draw_face,
+    xml_text,
+)
+from .picture_words import described_png, faces_in_words
+from .rig import load_rig
 
 Faces = Sequence[Blendshapes]
 
@@ -129,6 +138,9 @@ def save_image(
 ) -> Path:
     """Write one face, or several as a grid, to a .svg or .png file (through a temporary file).
 
+    Either file says in words what it shows: an SVG in <title> and <desc>, a PNG in its `Title` and
+    `Description`.
+
     Args:
         path: the file to write; an existing one is replaced.
         faces: the weights of one face, or of several (see `face_grid`).
@@ -151,14 +163,33 @@ def save_image(
     texts = [captions] if isinstance(captions, str) else captions
     if _count(group) == 1 and title is None:
         _check_captions(texts, 1)
-        svg = draw_face(group[0], size=size or 512, title=texts[0] if texts else None)
-        content = svg.encode() if suffix == ".svg" else render_png(svg, size or 512)
-    elif suffix == ".svg":
-        content = _grid_svg(group, texts, columns, size or 256, title).encode()
+        content = _one_face(group[0], suffix, size or 512, texts[0] if texts else None)
     else:
-        content = face_grid(group, texts, columns, size=size or 256, title=title)
+        content = _many_faces(group, texts, suffix, columns, size or 256, title)
     _write(target, content)
     return target
+
+
+def _one_face(face: Blendshapes, suffix: str, size: int, title: str | None) -> bytes:
+    svg = draw_face(face, size=size, title=title)
+    if suffix == ".svg":
+        return svg.encode()
+    shown = describe_weights(blendshape_weights(face), load_rig())
+    return described_png(render_png(svg, size), title or "Face", shown)
+
+
+def _many_faces(
+    faces: Faces,
+    captions: Sequence[str] | None,
+    suffix: str,
+    columns: int | None,
+    size: int,
+    title: str | None,
+) -> bytes:
+    if suffix == ".svg":
+        return _grid_svg(faces, captions, columns, size, title).encode()
+    png = face_grid(faces, captions, columns, size=size, title=title)
+    return described_png(png, title or "Faces", faces_in_words(captions, len(faces)))
 
 
 def _is_one_face(faces: Any) -> bool:  # noqa: ANN401
@@ -248,10 +279,12 @@ def _grid_svg(
 ) -> str:
     """The grid as one SVG: faces stay vectors, captions are text in the reader's own font."""
     layout = _grid_layout(len(faces), captions, columns, size, title)
+    heading, words = xml_text(title or "Faces"), xml_text(faces_in_words(captions, len(faces)))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{layout.width}" height="{layout.height}" '
         f'viewBox="0 0 {layout.width} {layout.height}" font-family="sans-serif" '
-        f'text-anchor="middle" fill="{_INK}">'
+        f'text-anchor="middle" fill="{_INK}" role="img" aria-label="{heading}. {words}">'
+        f"<title>{heading}</title><desc>{words}</desc>"
         f'<rect width="{layout.width}" height="{layout.height}" fill="{_PAPER}"/>'
     ]
     for line, y in _title_lines(layout):

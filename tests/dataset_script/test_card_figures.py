@@ -199,11 +199,18 @@ def test_the_same_figures_give_the_same_bytes_whatever_the_users_style(drawn):
 def test_the_faces_are_drawn_by_the_caller_one_for_each_tag(drawn):
     asked = []
 
-    def draw_faces(weights, captions):
+    def draw_faces(weights, captions, *, title):
         asked.append((np.shape(weights), captions))
+        assert "commonest tags" in title
         return b"\x89PNG"
 
     pictures, files = drawn("faces", draw_faces=draw_faces, seed=3)
     assert asked == [((3, 51), ["joy: AU12C", "fear: AU12C", "anger: AU12C"])]
     assert files["images/faces.png"] == b"\x89PNG"
     assert pictures[0]["alt"] == "Drawn faces for joy, fear, anger"
+    assert pictures[1]["alt"].startswith(
+        "Items per tag, train and test. Bars; the commonest: joy 4"
+    )
+    assert pictures[2]["alt"].startswith(
+        "Items that show each action unit. Bars; the first: AU1 3.0"
+    )

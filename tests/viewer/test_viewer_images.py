@@ -143,6 +143,19 @@ def test_several_faces_are_saved_as_a_grid(tmp_path):
     assert len(root.findall(f"{SVG}svg")) == 2
 
 
+def test_a_picture_file_says_in_words_what_it_shows(tmp_path):
+    one = Image.open(save_image(tmp_path / "one.png", SMILE, "delighted\0 \u05e9", size=48))
+    assert one.text["Title"] == "delighted  \u05e9"
+    assert "mouthSmileLeft" in one.text["Description"]
+    grid = Image.open(save_image(tmp_path / "grid.png", [{}, SMILE], ["calm", "glad"], size=48))
+    assert "2 drawn faces, row by row: calm; glad." in grid.text["Description"]
+    svg = save_image(tmp_path / "grid.svg", [{}, SMILE], ["<b>", "glad"], size=48)
+    root = ElementTree.fromstring(svg.read_bytes())
+    assert root.get("role") == "img"
+    assert root.findtext(f"{SVG}title") == "Faces"
+    assert "<b>; glad" in root.findtext(f"{SVG}desc")
+
+
 def test_an_existing_file_is_replaced(tmp_path):
     target = tmp_path / "face.svg"
     target.write_text("old")
