@@ -20,8 +20,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/countenance demo --out out/demo
 
+# Two workers, a file of tests at a time; plain `pytest` works too.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # mypy wants the package under its own name: a link called `countenance` that points at this folder.
 lint: install

@@ -112,7 +112,7 @@ def test_a_record_that_contradicts_itself_is_set_aside_with_the_reason(run, buil
     first = next(read_records(run))["id"]
     monkeypatch.setattr(
         items,
-        "item_faults",
+        "content_faults",
         lambda record, *_, **__: ["tags: joy with AU15"] if record["id"] == first else [],
     )
     _, _, out = build()

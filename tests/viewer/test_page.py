@@ -1,6 +1,7 @@
 """What the page shows for a text, without a browser."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -34,10 +35,12 @@ def page():
 def test_a_joyous_text_smiles_and_says_so(page):
     view = page.show(Ask("a wide, joyous laugh"))
     assert view.weights[SMILE] > 0.3
-    assert "AU12" in " ".join(code for code, _, _ in view.units)
+    # Both sides, or each by itself where they are not equally strong.
+    smile = re.compile(r"AU[LR]?12[A-E]?\b")
+    assert smile.search(" ".join(code for code, _, _ in view.units))
     assert view.shapes[0][1] == max(weight for _, weight in view.shapes)
     assert set(view.milliseconds) == {"model", "drawing", "units", "all"}
-    assert "AU12" in status_html(view)
+    assert smile.search(status_html(view))
     assert "mouthSmileLeft" in bars_html(view)
 
 
