@@ -80,7 +80,7 @@ def read_training_facts(checkpoint: Path) -> dict[str, Any]:
     for name in ("metrics.json", "training_config.json"):
         try:
             facts.append(json.loads((checkpoint / name).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = getattr(error, "strerror", None) or error
             raise CardError(
                 f"{checkpoint / name}: cannot read it ({reason}); a card needs a local folder "

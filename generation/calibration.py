@@ -148,7 +148,7 @@ class Calibration:
             }
             calibration = cls(**fields)
             calibration._check(prompt, model_sha256)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(
                 f"{path}: damaged calibration ({error}); delete it, it is made anew"
             ) from None
