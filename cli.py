@@ -198,7 +198,9 @@ def _face_table(text: str, names: list[str], face: list[float]) -> str:
         for weight, name in ranked
         if weight >= 0.05
     ]
-    return "\n".join([printable(text), f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""])
+    return "\n".join(
+        [printable(text), f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""]
+    )
 
 
 def main() -> None:

@@ -19,7 +19,6 @@ from .transcripts import DropReason
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 MAX_LINE_BYTES = 1 << 20
 # A quoted field that runs over more lines than this is a stray quote, not a field.
@@ -186,7 +185,7 @@ def read_parquet(path: Path, text_column: str, id_column: str) -> Iterator[Recor
     with reported_as_corpus_error(path):
         try:
             with pq.ParquetFile(path) as file:
-                names = _column_names(path, file)
+                names = file.schema_arrow.names
                 require_column(path, names, text_column)
                 _require_strings(path, text_column, file.schema_arrow.field(text_column).type)
                 columns = [text_column, id_column] if id_column in names else [text_column]
@@ -199,15 +198,10 @@ def read_parquet(path: Path, text_column: str, id_column: str) -> Iterator[Recor
         except pa.ArrowException as error:
             detail = " ".join(str(error).split())
             raise CorpusError(f"{path}: not a whole Parquet file: {detail}") from error
-
-
-def _column_names(path: Path, file: "pq.ParquetFile") -> list[str]:
-    try:
-        return list(file.schema_arrow.names)
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path}: the name of a column is not UTF-8; write the file anew or give it as csv"
-        ) from error
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"{path}: the name of a column is not UTF-8; write the file anew or give it as csv"
+            ) from error
 
 
 def require_column(path: Path, names: list[str], column: str) -> None:

@@ -24,7 +24,7 @@ from countenance.generation.corpora import CorpusSpec, parse_corpus_option, read
 from countenance.generation.emotion_table import load_emotion_table
 from countenance.generation.generate_checks import load_answer_rules
 from countenance.generation.generate_prompt import GeneratePrompt
-from countenance.generation.head import DESCRIPTION, WEIGHTS, HEADS, CalibrationHead
+from countenance.generation.head import DESCRIPTION, HEADS, WEIGHTS, CalibrationHead
 from countenance.generation.run_store import read_records
 from countenance.generation.scoring import ScorePrompt
 from countenance.generation.tables_reading import load_emotions
@@ -88,8 +88,10 @@ def mapping_tables(data: bytes) -> bool:
         assert np.isfinite(target.apply(np.full((1, 51), 0.5))).all()
         return True
     mapping = load_mapping(path)
-    units = [f"AUL{name[2:]}" if mapping.info(name).side_required else name
-             for name in mapping.action_units]
+    units = [
+        f"AUL{name[2:]}" if mapping.info(name).side_required else name
+        for name in mapping.action_units
+    ]
     for face in (mapping.to_blendshapes(units), *(mapping.to_blendshapes([u]) for u in units)):
         assert bool(((face >= 0) & (face <= 1)).all())
     mapping.to_action_units(mapping.to_blendshapes(units[:1]))

@@ -11,7 +11,19 @@ from typing import Any
 ODD_VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 0.5, 2**31, 2**63, -(2**70), 10**400),
     *(float("nan"), float("inf"), float("-inf"), 1e308, 5e-324, -0.0),
-    *("", " ", "\0", "\ud800", "\udcff", "\u202e", "\ufeff", "\x1b[31m", "=1+1", "../..", "/dev/null"),
+    *(
+        "",
+        " ",
+        "\0",
+        "\ud800",
+        "\udcff",
+        "\u202e",
+        "\ufeff",
+        "\x1b[31m",
+        "=1+1",
+        "../..",
+        "/dev/null",
+    ),
     *("a" * 3000, "{transcript}", "{0}", "%s", "AU12", "AU999", "jawOpen", "v1", "NaN", "(a+)+$"),
     *([], {}, [[]], [None], {"": ""}, [[[[[[]]]]]], list(range(300))),
 )
@@ -78,7 +90,9 @@ def _change(document: Any, rng: random.Random) -> Any:
     if action == 0:
         del holder[key]
     elif action == 1 and isinstance(holder, dict):
-        holder[rng.choice((key + "x", "", "\ud800", "version", "__class__", "$ref"))] = holder.pop(key)
+        holder[rng.choice((key + "x", "", "\ud800", "version", "__class__", "$ref"))] = holder.pop(
+            key
+        )
     elif action == 2 and isinstance(holder, list):
         holder.insert(key, json.loads(json.dumps(value)))
     elif action == 3:
@@ -97,7 +111,9 @@ def _change(document: Any, rng: random.Random) -> Any:
 
 def _places(node: Any) -> Any:
     """Every holder and key of a document."""
-    keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []
+    keys = (
+        list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []
+    )
     for key in keys:
         yield node, key
         yield from _places(node[key])

@@ -1,10 +1,10 @@
-"""Hostile transcripts, made from a seed: what a corpus can hold that somebody wants to do harm with.
+"""Hostile transcripts, made from a seed: what a corpus can hold to do harm.
 
     texts = hostile_texts(10_000, seed=1, special=vocabulary_spellings)
 
 Half of a text is a list (what is known to break prompts, CSV, JSON, HTML, terminals), half is drawn
-by Hypothesis strategies. Most payloads stand inside an English sentence of our own, so that cleaning
-and the language check let them through to the model; the others stand bare.
+by Hypothesis strategies. Most payloads stand inside an English sentence of our own, so that
+cleaning and the language check let them through to the model; the others stand bare.
 """
 
 from __future__ import annotations
@@ -37,11 +37,17 @@ WHO = "My neighbour|The old teacher|Our driver|A tired nurse|His cousin|The youn
 WHO += "Some stranger|The whole team|Grandma|That plumber|Their landlord|The new tenant|A painter"
 DID = "forgot|cancelled|ruined|praised|found|sold|hid|repaired|copied|lost|painted|returned|broke|"
 DID += "borrowed|wrapped|delivered|postponed|celebrated|refused|mentioned"
-WHAT = "the birthday cake|our only umbrella|the blue bicycle|a letter from the bank|my favourite mug|"
-WHAT += "the summer holiday|an old photograph|the garden fence|two concert tickets|the kitchen lamp|"
+WHAT = (
+    "the birthday cake|our only umbrella|the blue bicycle|a letter from the bank|my favourite mug|"
+)
+WHAT += (
+    "the summer holiday|an old photograph|the garden fence|two concert tickets|the kitchen lamp|"
+)
 WHAT += "a box of kittens|the winter coat|their wedding video|the last train ride|a jar of honey"
 WHEN = "and I could not stop laughing|so nobody slept that night|which made me furious|and we wept|"
-WHEN += "without telling anybody|and I am still grateful|to my great surprise|before the storm came|"
+WHEN += (
+    "without telling anybody|and I am still grateful|to my great surprise|before the storm came|"
+)
 WHEN += "and honestly I felt relieved|while it was snowing outside|and my hands were shaking|again"
 CARRIER = [part.split("|") for part in (WHO, DID, WHAT, WHEN)]
 
@@ -115,7 +121,13 @@ def _placed(payload: str, rng: random.Random) -> str:
     words = sentence.split(" ")
     at = rng.randint(1, len(words) - 1)
     middle = " ".join((*words[:at], payload, *words[at:]))
-    forms = (payload, f"{payload} {sentence}", f"{sentence} {payload}", middle, f"{payload}{sentence}")
+    forms = (
+        payload,
+        f"{payload} {sentence}",
+        f"{sentence} {payload}",
+        middle,
+        f"{payload}{sentence}",
+    )
     return rng.choices(forms, weights=(1, 3, 3, 2, 2))[0]
 
 

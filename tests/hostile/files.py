@@ -1,4 +1,4 @@
-"""The hostile texts as corpus files of every format, under hostile names, and where each one stands."""
+"""The hostile texts as corpus files of every format, under hostile names, and where each stands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,17 @@ from countenance.generation.corpora import CorpusSpec, parse_corpus_option
 
 # What a downloaded file may be called; no slash, which no file name holds.
 _EVIL_NAME = "=1+1,<img src=x onerror=document.title=1>`id`$(id)[a](www.example.invalid)|"
-_EVIL_IDS = ("", " =1+1", " <b onclick=x>", " \u202e", "\ud800", " " * 50, "|[x](y)", "\x1b[31m", "\0")
+_EVIL_IDS = (
+    "",
+    " =1+1",
+    " <b onclick=x>",
+    " \u202e",
+    "\ud800",
+    " " * 50,
+    "|[x](y)",
+    "\x1b[31m",
+    "\0",
+)
 FORMATS = ("text", "csv", "tsv", "jsonl", "parquet", "go_emotions")
 _ONE_LINE = ("text", "tsv", "go_emotions")
 _FIRST = "A plain first line that nobody could object to"
@@ -39,7 +49,11 @@ def write_files(folder: Path, texts: Sequence[HostileText]) -> list[HostileFile]
         usable = whole if "\n" in text.text else FORMATS
         shares[usable[text.number % len(usable)]].append(text)
     writers = {
-        "text": _text, "csv": _csv, "tsv": _tsv, "jsonl": _jsonl, "parquet": _parquet,
+        "text": _text,
+        "csv": _csv,
+        "tsv": _tsv,
+        "jsonl": _jsonl,
+        "parquet": _parquet,
         "go_emotions": _go_emotions,
     }
     files = []
@@ -96,7 +110,9 @@ def _go_emotions(share: Sequence[HostileText]) -> bytes:
 def _parquet(share: Sequence[HostileText], path: Path) -> None:
     def column(values: list[str]) -> pa.Array:
         # Parquet promises UTF-8 and nobody checks it: lone surrogates go in as they are.
-        return pa.array([_bytes(value) for value in values], pa.binary()).cast(pa.string(), safe=False)
+        return pa.array([_bytes(value) for value in values], pa.binary()).cast(
+            pa.string(), safe=False
+        )
 
     ids, texts = [evil_id(text.number) for text in share], [text.text for text in share]
     pq.write_table(pa.table({"id": column(ids), "text": column(texts)}), path)

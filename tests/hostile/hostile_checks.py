@@ -1,4 +1,4 @@
-"""The second half of the road: a dataset is built from the hostile run and everything is read back."""
+"""The second half of the road: a dataset is built from the hostile run, everything is read back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def check_outputs(road: Road, folder: Path, *, whole: bool) -> None:
     run, dataset = folder / "run", folder / "dataset"
     with road.timed("build and verify"):
         _build(road, run, dataset)
-    texts = sorted({text.text for text in road.texts if len(text.text) < 2000 and _sound(text.text)})
+    texts = sorted(
+        {text.text for text in road.texts if len(text.text) < 2000 and _sound(text.text)}
+    )
     shown = texts[:: max(1, len(texts) // _EXPRESSED)]
     with road.timed("express"):
         _express(road, shown)
@@ -81,10 +83,16 @@ def _express(road: Road, texts: list[str]) -> None:
     road.check("texts in express --format csv, no cell a formula", len(texts), faults)
     status, lines, error = command("express", "--format", "json", "--", *texts)
     whole = not status and outputs.json_lines_hold(lines, texts)
-    road.check("texts in express --format json, given back exactly", len(texts), [] if whole else [error or "not"])
+    road.check(
+        "texts in express --format json, given back exactly",
+        len(texts),
+        [] if whole else [error or "not"],
+    )
     status, shown, error = command("express", "--", *texts)
     raw = sorted({hex(ord(c)) for c in shown if not c.isprintable() and c != "\n"})
-    road.check("texts in express's table, no control character", len(texts), [error] if status else raw)
+    road.check(
+        "texts in express's table, no control character", len(texts), [error] if status else raw
+    )
 
 
 def _export(road: Road, texts: list[str], folder: Path) -> None:
@@ -92,11 +100,19 @@ def _export(road: Road, texts: list[str], folder: Path) -> None:
 
     place = folder / "export"
     place.mkdir()
-    made = {"livelink": "a.csv", "json": "a.json", "npz": "a.npz", "gltf": "a.gltf", "vrm": "a.vrm.json"}
+    made = {
+        "livelink": "a.csv",
+        "json": "a.json",
+        "npz": "a.npz",
+        "gltf": "a.gltf",
+        "vrm": "a.vrm.json",
+    }
     faults = []
     for kind, name in made.items():
         options = ("--fps", 30, "--seconds-per-text", 0.1, "--blend-seconds", 0)
-        status, _, error = command("export", "--to", kind, "--out", place / name, *options, "--", *texts)
+        status, _, error = command(
+            "export", "--to", kind, "--out", place / name, *options, "--", *texts
+        )
         faults += [f"{kind}: {error}"] if status else []
     if not faults:
         faults += [repr(c) for c in outputs.formula_cells((place / "a.csv").read_text("utf-8"))]
@@ -125,7 +141,11 @@ def _report(road: Road, dataset: Path, folder: Path) -> None:
         return
     page = (out / "report.html").read_text("utf-8")
     road.check("evaluation report inert", 1, outputs.active_parts(page, allowed=["style", "body"]))
-    road.check("evaluation report in a browser: nothing ran or was loaded", 1, _in_browser(out / "report.html"))
+    road.check(
+        "evaluation report in a browser: nothing ran or was loaded",
+        1,
+        _in_browser(out / "report.html"),
+    )
 
 
 def _review(road: Road, run: Path, folder: Path, *, browser: bool) -> None:
@@ -142,7 +162,9 @@ def _review(road: Road, run: Path, folder: Path, *, browser: bool) -> None:
             for place, item in enumerate(items)
             if json.loads(json.dumps(review.page(place)))["transcript"] != item["transcript"]
         ]
-        faults += [fault for place in range(len(items)) for fault in outputs.svg_faults(review.face(place))]
+        faults += [
+            fault for place in range(len(items)) for fault in outputs.svg_faults(review.face(place))
+        ]
         road.check("items of the review page, text and drawing", len(items), faults)
         if browser:
             thread = threading.Thread(target=server.serve_forever, args=(0.05,))
@@ -156,7 +178,7 @@ def _review(road: Road, run: Path, folder: Path, *, browser: bool) -> None:
 
 
 @contextlib.contextmanager
-def _browser_page(address: str) -> Any:  # noqa: ANN401
+def _browser_page(address: str) -> Any:
     """A page in headless Chromium, and what it did that it must not."""
     from playwright.sync_api import sync_playwright
 

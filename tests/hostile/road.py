@@ -1,10 +1,10 @@
 """Hostile transcripts along the whole road, each accounted for: ``make test-hostile``.
 
-python tests/hostile/road.py [--count 10000] [--seed 1] [--work FOLDER] [--page docs/hostile_input.md]
+python tests/hostile/road.py [--count 10000] [--seed 1] [--work FOLDER] [--page PAGE]
 
-corpus files ─► read_corpora ─► annotate (score, the packaged model; a share by generate) ─► build ─►
-verify ─► card, review page, evaluation report, express, export. The counts go into the table of
-``docs/hostile_input.md``; the exit status is 1 if anything is not as it must be.
+corpus files ─► read_corpora ─► annotate (score, the packaged model; a share by generate) ─►
+build ─► verify ─► card, review page, evaluation report, express, export. The counts go into the
+table of ``docs/hostile_input.md``; the exit status is 1 if anything is not as it must be.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import hostile_checks  # noqa: E402
-from corpus import HostileText, hostile_texts  # noqa: E402
-from files import FILES, HostileFile, write_files  # noqa: E402
+import hostile_checks
+from corpus import HostileText, hostile_texts
+from files import FILES, HostileFile, write_files
 
-from countenance.au_mapping import load_mapping  # noqa: E402
-from countenance.errors import CorpusError, in_one_line  # noqa: E402
-from countenance.generation import AnnotationConfig, annotate, read_records  # noqa: E402
-from countenance.generation.consistency import item_faults  # noqa: E402
-from countenance.generation.corpora import CorpusSpec, read_corpora  # noqa: E402
-from countenance.generation.generate import GenerateAnnotator  # noqa: E402
-from countenance.generation.llama_engine import LlamaEngine, LlamaWeights  # noqa: E402
-from countenance.generation.model_files import resolve_model  # noqa: E402
-from countenance.generation.record import record_fault  # noqa: E402
-from countenance.generation.run_store import REJECTS, _read_entries  # noqa: E402
-from countenance.generation.tables_reading import load_emotions  # noqa: E402
-from countenance.generation.transcripts import Transcript  # noqa: E402
+from countenance.au_mapping import load_mapping
+from countenance.errors import CorpusError, in_one_line
+from countenance.generation import AnnotationConfig, annotate, read_records
+from countenance.generation.consistency import item_faults
+from countenance.generation.corpora import CorpusSpec, read_corpora
+from countenance.generation.generate import GenerateAnnotator
+from countenance.generation.llama_engine import LlamaEngine, LlamaWeights
+from countenance.generation.model_files import resolve_model
+from countenance.generation.record import record_fault
+from countenance.generation.run_store import REJECTS, _read_entries
+from countenance.generation.tables_reading import load_emotions
+from countenance.generation.transcripts import Transcript
 
 RECORD = "record"
 _NUMBER = re.compile(r"c(\d+)")
@@ -143,7 +143,7 @@ def _read(road: Road, files: Sequence[HostileFile]) -> list[Transcript]:
     """Read all files; every row that was dropped has its reason."""
     rows = {file.spec.source: file.rows for file in files}
 
-    def drop(dropped: Any) -> None:  # noqa: ANN401 - a DroppedRow
+    def drop(dropped: Any) -> None:
         number = rows[dropped.source].get(dropped.row)
         if number is not None:
             _set(road, number, f"dropped: {dropped.reason.value}")
@@ -218,7 +218,7 @@ def _watched(road: Road) -> Iterator[None]:
     decode = LlamaEngine.next_token_log_probabilities
     seen: Counter[str] = Counter()
 
-    def watched(self: LlamaEngine, item: Sequence[int]) -> Any:  # noqa: ANN401
+    def watched(self: LlamaEngine, item: Sequence[int]) -> Any:
         seen["items"] += 1
         special = self.vocabulary.special_tokens.intersection(item)
         if special:
@@ -232,20 +232,23 @@ def _watched(road: Road) -> Iterator[None]:
     finally:
         LlamaEngine.next_token_log_probabilities = decode  # type: ignore[method-assign]
     road.checks.append(
-        ("prompts decoded by score, no special token behind the prefix", seen["items"], seen["special"])
+        (
+            "prompts decoded by score, no special token behind the prefix",
+            seen["items"],
+            seen["special"],
+        )
     )
 
 
-def _generate(
-    road: Road, kept: Sequence[Transcript], folder: Path, count: int, seed: int
-) -> None:
+def _generate(road: Road, kept: Sequence[Transcript], folder: Path, count: int, seed: int) -> None:
     """A share by the other strategy: special tokens only where the chat template puts them."""
     by_number = {text.number: text for text in road.texts}
     wanted = ("special token", "injection", "template", "delimiter", "drawn mixture")
     chosen = [
         item
         for item in kept
-        if (found := _NUMBER.match(item.source_id)) and by_number[int(found.group(1))].family in wanted
+        if (found := _NUMBER.match(item.source_id))
+        and by_number[int(found.group(1))].family in wanted
     ][:count]
     path = folder / "generate.txt"
     path.write_text("\n".join(item.text for item in chosen) + "\n", encoding="utf-8")
@@ -253,7 +256,7 @@ def _generate(
     prompts = 0
     start = GenerateAnnotator._drawing
 
-    def watched(self: GenerateAnnotator, item: Any) -> Any:  # noqa: ANN401
+    def watched(self: GenerateAnnotator, item: Any) -> Any:
         nonlocal prompts
         prompts += 1
         tail = self._tokens.tail
@@ -267,13 +270,18 @@ def _generate(
     try:
         run = folder / "generated"
         config = AnnotationConfig(
-            (CorpusSpec("text", path),), run, strategy="generate", seed=seed,
+            (CorpusSpec("text", path),),
+            run,
+            strategy="generate",
+            seed=seed,
             prompt_version="generate-v1-short",
         )
         statistics = annotate(config)
     finally:
         GenerateAnnotator._drawing = start  # type: ignore[method-assign]
-    road.check("prompts drawn from by generate, special tokens only the template's", prompts, faults)
+    road.check(
+        "prompts drawn from by generate, special tokens only the template's", prompts, faults
+    )
     done = statistics["accepted"] + sum(statistics["rejected"].values())
     lost = [] if done == len(chosen) else [f"{len(chosen)} given, {done} came out"]
     road.check("transcripts annotated or set aside by generate", len(chosen), lost)
@@ -292,9 +300,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.work or Path(temporary) / "road"
-        road = walk(
-            folder, options.count, options.seed, generated=options.generated, whole=True
-        )
+        road = walk(folder, options.count, options.seed, generated=options.generated, whole=True)
     print(page_with_tables(road, options.page))
     for fault in road.faults[:50]:
         print(f"FAULT {in_one_line(ValueError(fault))}", file=sys.stderr)
