@@ -16,7 +16,7 @@ from corpus import HostileText
 from countenance.generation.corpora import CorpusSpec, parse_corpus_option
 
 # What a downloaded file may be called; no slash, which no file name holds.
-_EVIL_NAME = "=1+1,<img src=x onerror=document.title=1>`id`$(id)[a](www.example.invalid)|"
+_EVIL_NAME = "=1+1`id`,<img src=x onerror=document.title=1>$(id)[a](www.example.invalid)``|"
 _EVIL_IDS = (
     "",
     " =1+1",
