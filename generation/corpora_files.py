@@ -256,9 +256,13 @@ def unquoted(field: str) -> str:
 
 def _parquet_record(row: int, text: "pa.Scalar", identifier: "pa.Scalar | None") -> Record:
     try:
-        return Record(row, (text.as_py(), None if identifier is None else identifier.as_py()))
+        value = text.as_py()
     except UnicodeDecodeError:
         return Record(row, reason=DropReason.UNDECODABLE)
+    try:
+        return Record(row, (value, None if identifier is None else identifier.as_py()))
+    except UnicodeDecodeError:  # an id that cannot be read is no reason to lose the text
+        return Record(row, (value, None))
 
 
 def _require_strings(path: Path, column: str, kind: "pa.DataType") -> None:

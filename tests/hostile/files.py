@@ -68,7 +68,7 @@ def write_files(folder: Path, texts: Sequence[HostileText]) -> list[HostileFile]
 
 def evil_id(number: int) -> str:
     """The id of a text; ``c12`` and something nasty."""
-    return f"c{number}{_EVIL_IDS[number % len(_EVIL_IDS)]}"
+    return f"c{number}{_EVIL_IDS[number // 6 % len(_EVIL_IDS)]}"
 
 
 def _bytes(text: str) -> bytes:
@@ -103,7 +103,7 @@ def _jsonl(share: Sequence[HostileText]) -> bytes:
 
 def _go_emotions(share: Sequence[HostileText]) -> bytes:
     labels = ("0", "27", "3,14", "99", "=1", "")
-    lines = [f"{t.text}\t{labels[t.number % 6]}\t{evil_id(t.number)}" for t in share]
+    lines = [f"{t.text}\t{labels[t.number // 6 % 6]}\t{evil_id(t.number)}" for t in share]
     return _bytes("\n".join([f"{_FIRST} at all\t27\tfirst", *lines]) + "\n")
 
 

@@ -17,8 +17,9 @@ import outputs
 if TYPE_CHECKING:
     from road import Road
 
-_EXPRESSED = 600
-_REVIEWED = 120
+# How many texts are expressed and exported, and how many items reviewed: whole road, and sample.
+_WHOLE = {"express": 600, "export": 60, "review": 120}
+_SAMPLE = {"express": 80, "export": 12, "review": 40}
 
 
 def check_outputs(road: Road, folder: Path, *, whole: bool) -> None:
@@ -29,13 +30,14 @@ def check_outputs(road: Road, folder: Path, *, whole: bool) -> None:
     texts = sorted(
         {text.text for text in road.texts if len(text.text) < 2000 and _sound(text.text)}
     )
-    shown = texts[:: max(1, len(texts) // _EXPRESSED)]
+    sizes = _WHOLE if whole else _SAMPLE
+    shown = texts[:: max(1, len(texts) // sizes["express"])]
     with road.timed("express"):
         _express(road, shown)
     with road.timed("export"):
-        _export(road, shown[:: max(1, len(shown) // 60)], folder)
+        _export(road, shown[:: max(1, len(shown) // sizes["export"])], folder)
     with road.timed("review page"):
-        _review(road, run, folder, browser=whole)
+        _review(road, run, folder, sizes["review"], browser=whole)
     if whole:
         with road.timed("evaluation report"):
             _report(road, dataset, folder)
@@ -148,13 +150,13 @@ def _report(road: Road, dataset: Path, folder: Path) -> None:
     )
 
 
-def _review(road: Road, run: Path, folder: Path, *, browser: bool) -> None:
+def _review(road: Road, run: Path, folder: Path, count: int, *, browser: bool) -> None:
     """The review server's answers, and the page itself where there is a browser."""
     from countenance.generation import read_records
     from countenance.viewer.review import Review, Sample, draw_sample
     from countenance.viewer.review_server import ReviewServer
 
-    sample = Sample(_REVIEWED, 0)
+    sample = Sample(count, 0)
     items = draw_sample(read_records(run), sample)
     with Review(items, folder / "review.jsonl", sample) as review, ReviewServer(review) as server:
         faults = [
