@@ -7,7 +7,10 @@ INSTALLED := $(VENV)/.installed
 # Where the published corpora lie, for build-full; nothing else needs them.
 CORPORA := ../shared/data/corpora
 
-.PHONY: install demo test test-ray lint format bench bench-split build-full fit-head web wheel constraints clean
+# How long `make fuzz` stays at each of its targets.
+FUZZ_SECONDS := 300
+
+.PHONY: install demo test test-hostile test-ray fuzz lint format bench bench-split build-full fit-head web wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -24,12 +27,22 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# 10,000 hostile transcripts along the whole road; the counts go into docs/hostile_input.md.
+test-hostile: install
+	$(BIN)/python tests/hostile/road.py --count 10000 --page docs/hostile_input.md
+
+# Coverage-guided (atheris, Linux); stops at the first defect. FUZZ_SECONDS=30 for a short one.
+fuzz: install
+	for target in action_units mapping_tables corpora_readers prompt_files config_files; do \
+	  $(BIN)/python tests/fuzz/run.py $$target --seconds $(FUZZ_SECONDS) || exit 1; done
+
 # mypy wants the package under its own name: a link called `countenance` that points at this folder.
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	mkdir -p .cache/typing && ln -sfn ../.. .cache/typing/countenance
 	MYPYPATH=.cache/typing $(BIN)/mypy --package countenance
+	$(BIN)/python tests/check_advisories.py
 
 format: install
 	$(BIN)/ruff check --fix-only .

@@ -11,6 +11,7 @@ import gc
 import io
 import json
 import sys
+import unicodedata
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,9 @@ from . import (
     cli_verify,
 )
 from .cli_options import JsonFlag, finish
-from .errors import CountenanceError, ModelError
+from .errors import CountenanceError, ModelError, in_one_line, printable
+
+_FORMULA_SIGNS = ("=", "+", "-", "@", "|", "%")
 
 app = typer.Typer(
     name="countenance",
@@ -140,22 +143,37 @@ def _print_faces(
     if output_format is Format.json:
         for text, face in zip(texts, faces, strict=True):
             rounded = {name: round(weight, 6) for name, weight in zip(names, face, strict=True)}
-            typer.echo(json.dumps({"text": text, "blendshapes": rounded}, ensure_ascii=False))
+            line = json.dumps({"text": text, "blendshapes": rounded}, ensure_ascii=False)
+            # What a terminal would obey or hide is escaped, as JSON allows for any character.
+            typer.echo("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line))
     elif output_format is Format.csv:
-        rows = io.StringIO()
-        writer = csv.writer(rows, lineterminator="\n")
-        writer.writerow(["text", *names])
-        for text, face in zip(texts, faces, strict=True):
-            writer.writerow([_inert_cell(text), *(f"{weight:.6f}" for weight in face)])
-        typer.echo(rows.getvalue(), nl=False)
+        typer.echo(_csv_table(texts, names, faces), nl=False)
     else:
         for text, face in zip(texts, faces, strict=True):
             typer.echo(_face_table(text, names, face))
 
 
+def _csv_table(texts: list[str], names: list[str], faces: list[list[float]]) -> str:
+    rows = io.StringIO()
+    plain = csv.writer(rows, lineterminator="\n")
+    plain.writerow(["text", *names])
+    # Quoted in any case: a program that splits at ; or a tab must not find a cell inside a text.
+    quoted = csv.writer(rows, quoting=csv.QUOTE_ALL, lineterminator=",")
+    for text, face in zip(texts, faces, strict=True):
+        quoted.writerow([_inert_cell(text)])
+        plain.writerow([f"{weight:.6f}" for weight in face])
+    return rows.getvalue()
+
+
 def _inert_cell(text: str) -> str:
-    """A spreadsheet shall show the text, never run it as a formula."""
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """A spreadsheet shall show the text, never run it as a formula.
+
+    It may skip blanks and invisible characters before the sign, and read full-width signs as plain.
+    """
+    visible = (c for c in text if c.isprintable() and not c.isspace())
+    first = unicodedata.normalize("NFKC", next(visible, ""))[:1]
+    odd = first in _FORMULA_SIGNS or text.startswith(("\t", "\r", "\n", "\0"))
+    return "'" + text if odd else text
 
 
 def _face_table(text: str, names: list[str], face: list[float]) -> str:
@@ -168,7 +186,9 @@ def _face_table(text: str, names: list[str], face: list[float]) -> str:
         for weight, name in ranked
         if weight >= 0.05
     ]
-    return "\n".join([text, f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""])
+    return "\n".join(
+        [printable(text), f"  action units: {units or 'none'}", *(lines or ["  neutral"]), ""]
+    )
 
 
 def main() -> None:
@@ -180,7 +200,7 @@ def main() -> None:
         app()
     # OSError: a full disk, a name too long, a folder without permission.
     except (CountenanceError, OSError) as error:
-        print(f"countenance: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"countenance: error: {in_one_line(error)}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -106,7 +106,7 @@ def _reference(run: Path) -> dict[str, Any] | None:
         rows = {name: scored["rows"][name] for name in _ROWS}
         told = {name: scored[name] for name in _TOLD}
         half = scored["half"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DatasetError(
             f"{path}: not what 'countenance reference --json' prints ({error!r}); make it anew"
         ) from error

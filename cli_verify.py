@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .errors import printable
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; by default one per core, at most two.")
@@ -30,7 +32,7 @@ def verify(
         typer.echo(json.dumps(report.as_dict(), sort_keys=True))
     else:
         for line in report.first_faults():
-            typer.echo(line)
+            typer.echo(printable(line))
         typer.echo(report.summary)
     if not report.sound:
         raise typer.Exit(1)

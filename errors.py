@@ -6,6 +6,31 @@ found, and what to do; where a file is at fault it names the file, the row and t
 alone turns these into one line on stderr and exit status 1. Anything else that escapes is a bug.
 """
 
+_LONGEST_LINE = 1000
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, fit for a terminal: one line of at most 1,000 printable characters.
+
+    A message may quote a hostile file. Whatever could move the cursor, turn the text around or hide
+    a part of it is spelled out, and the middle of a very long message is left out.
+    """
+    text = " ".join(str(error).split())
+    shown = printable(text)
+    if len(shown) > _LONGEST_LINE:
+        half = _LONGEST_LINE // 2 - 3
+        shown = f"{shown[:half]} ... {shown[-half:]}"
+    return shown
+
+
+def printable(text: str) -> str:
+    """The text with its control, direction and other invisible characters written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
 
 class CountenanceError(Exception):
     """Base class: the message is one line that a user can act on."""

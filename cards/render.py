@@ -21,7 +21,7 @@ from ..errors import CardError
 from .model_index import dataset_name, model_index
 
 _MARKUP = re.compile(r"[\\`*\[\]|]")
-_ADDRESS = re.compile(r"(?<=[a-z])://", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<=[a-z])://|(?<=\bwww)\.", re.IGNORECASE)
 
 DATASET_TEMPLATE = "dataset_card.md.jinja"
 MODEL_TEMPLATE = "model_card.md.jinja"
@@ -80,7 +80,7 @@ def read_training_facts(checkpoint: Path) -> dict[str, Any]:
     for name in ("metrics.json", "training_config.json"):
         try:
             facts.append(json.loads((checkpoint / name).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = getattr(error, "strerror", None) or error
             raise CardError(
                 f"{checkpoint / name}: cannot read it ({reason}); a card needs a local folder "
@@ -119,6 +119,7 @@ def _environment() -> Environment:
         ("yaml", _yaml),
         ("yaml_text", json.dumps),  # a JSON string is a YAML string
         ("cell", _cell),
+        ("code", _code),
         ("thousands", _thousands),
         ("counts", _counts),
         ("size_category", _size_category),
@@ -147,7 +148,19 @@ def _yaml(value: object) -> str:
 def _cell(value: object) -> str:
     """A value as one inert cell of a Markdown table: no mark-up, link, picture or bare address."""
     text = _MARKUP.sub(r"\\\g<0>", str(value).replace("&", "&amp;").replace("<", "&lt;"))
-    return " ".join(_ADDRESS.sub("&#58;//", text).split())
+    return " ".join(_ADDRESS.sub(_spelled_address, text).split())
+
+
+def _spelled_address(found: re.Match[str]) -> str:
+    return "&#46;" if found.group() == "." else "&#58;//"
+
+
+def _code(value: object) -> str:
+    """A value as inline code, between more backticks than it holds itself in a row."""
+    text = " ".join(str(value).split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if len(fence) > 1 else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def _counts(value: Mapping[str, int]) -> str:

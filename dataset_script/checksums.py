@@ -45,7 +45,7 @@ def check_checksums(folder: Path) -> list[tuple[str, str]]:
     except FileNotFoundError:
         message = "missing: made by an older version; rebuild the dataset with 'countenance build'"
         return [(CHECKSUMS, message)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return [(CHECKSUMS, f"cannot be read ({error!r}); {_HOW_TO_REPAIR}")]
     found = _sums(folder)
     faults = []

@@ -141,7 +141,7 @@ def _is_our_model(config_file: Path | None) -> bool:
     """Whether a ``config.json`` is of an ``ExpressionModel``."""
     try:
         config = json.loads(config_file.read_bytes()) if config_file else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and config.get("model_type") == _MODEL_TYPE
 

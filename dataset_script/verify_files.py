@@ -52,7 +52,7 @@ def read_front_matter(folder: Path) -> dict[str, Any]:
         raise DatasetError(
             f"{folder}: no dataset (no {CARD}); make one with 'countenance build'"
         ) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         message = " ".join(str(error).split())[:160]
         raise DatasetError(f"{path}: its YAML cannot be read ({message}); {_HOW_TO_REPAIR}") from (
             error
@@ -80,7 +80,7 @@ def read_statistics(folder: Path) -> tuple[dict[str, Any], list[Fault]]:
         statistics = json.loads((folder / STATISTICS).read_text("utf-8"))
         if not isinstance(statistics, dict):
             raise TypeError("no object")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         message = f"cannot be read ({' '.join(str(error).split())[:120]}); {_HOW_TO_REPAIR}"
         return {}, [Fault(STATISTICS, "file", message)]
     return statistics, []

@@ -143,7 +143,7 @@ class Calibration:
         try:
             data: dict[str, Any] = json.loads(path.read_text("utf-8"))
             calibration = cls.from_dict(data, prompt, model_sha256)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(
                 f"{path}: damaged calibration ({error}); delete it, it is made anew"
             ) from None

@@ -198,6 +198,10 @@ def read_parquet(path: Path, text_column: str, id_column: str) -> Iterator[Recor
         except pa.ArrowException as error:
             detail = " ".join(str(error).split())
             raise CorpusError(f"{path}: not a whole Parquet file: {detail}") from error
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"{path}: the name of a column is not UTF-8; write the file anew or give it as csv"
+            ) from error
 
 
 def require_column(path: Path, names: list[str], column: str) -> None:
@@ -252,9 +256,13 @@ def unquoted(field: str) -> str:
 
 def _parquet_record(row: int, text: "pa.Scalar", identifier: "pa.Scalar | None") -> Record:
     try:
-        return Record(row, (text.as_py(), None if identifier is None else identifier.as_py()))
+        value = text.as_py()
     except UnicodeDecodeError:
         return Record(row, reason=DropReason.UNDECODABLE)
+    try:
+        return Record(row, (value, None if identifier is None else identifier.as_py()))
+    except UnicodeDecodeError:  # an id that cannot be read is no reason to lose the text
+        return Record(row, (value, None))
 
 
 def _require_strings(path: Path, column: str, kind: "pa.DataType") -> None:

@@ -130,7 +130,7 @@ class CalibrationHead:
             about = json.loads((folder / DESCRIPTION).read_text("utf-8"))
             content = (folder / WEIGHTS).read_bytes()
             tensors = load(content)
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError, RecursionError, SafetensorError) as error:
             raise TableError(
                 f"{folder}: not a calibration head ({error}); make one with 'countenance fit-head'"
             ) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import re
+from functools import cached_property
 from typing import Any
 
 from ..errors import EngineError
@@ -32,6 +34,48 @@ class LlamaVocabulary:
         ``special=False`` is for untrusted text: ``<|im_end|>`` in a transcript is spelled out in
         ordinary tokens and can never end the turn. Lone surrogates become ``?``.
         """
+        tokens = self._tokenize(text, special)
+        if special or self.special_tokens.isdisjoint(tokens):
+            return tokens
+        # llama.cpp keeps control tokens out of plain text, but not those that the model's file
+        # declares as "user-defined", which for some models are the turns' own marks. Cut inside its
+        # spelling, such a mark is text.
+        pieces = self._inside_of_special.sub("\0", text.replace("\0", " ")).split("\0")
+        cut = [token for piece in pieces for token in self._tokenize(piece, False)]
+        return [token for token in cut if token not in self.special_tokens]
+
+    @cached_property
+    def special_tokens(self) -> frozenset[int]:
+        """Ids that must never come from untrusted text: control tokens, and marks of the model.
+
+        A user-defined token of blanks alone, as some vocabularies have for indentation, is none.
+        """
+        api = self._api
+        control, own = api.LLAMA_TOKEN_ATTR_CONTROL, api.LLAMA_TOKEN_ATTR_USER_DEFINED
+        kinds = {token: api.llama_vocab_get_attr(self.handle, token) for token in range(self.size)}
+        return frozenset(
+            token
+            for token, kind in kinds.items()
+            if kind & control or (kind & own and len(self._text(token).strip(" \n\t\u2581")) > 1)
+        )
+
+    @cached_property
+    def _inside_of_special(self) -> re.Pattern[str]:
+        """Finds the place behind the first character of every special token's spelling."""
+        spellings = sorted(
+            {text for text in map(self._text, self.special_tokens) if len(text) > 1},
+            key=len,
+            reverse=True,
+        )
+        inside = "|".join(f"(?<={re.escape(s[0])})(?={re.escape(s[1:])})" for s in spellings)
+        return re.compile(inside)
+
+    def _text(self, token: int) -> str:
+        """A token as the vocabulary lists it."""
+        text = self._api.llama_vocab_get_text(self.handle, token)
+        return text.decode("utf-8", "replace") if text else ""
+
+    def _tokenize(self, text: str, special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         tokens = (self._api.llama_token * room)()

@@ -95,7 +95,7 @@ def _read_line(
 ) -> ReferenceItem:
     try:
         row: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reject(path, f"line {number}", f"not JSON ({error})")
     problem = next(validator.iter_errors(row), None)
     if problem is not None:

@@ -100,7 +100,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
         raise RunError(
             f"{run}: not a run folder (no {MANIFEST}); make one with 'countenance annotate'"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error}); restore it or start a new run") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise RunError(
@@ -126,7 +126,7 @@ def read_run_statistics(run: Path) -> dict[str, Any]:
             f"{run}: unfinished run (no {STATISTICS}); finish it with the same "
             "'countenance annotate'"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error}); annotate again to remake it") from None
     missing = {"accepted", "rejected", "corpora", "agreement", "parts"}
     if isinstance(statistics, dict):

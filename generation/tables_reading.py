@@ -78,7 +78,7 @@ def read_table(name_or_path: str | Path, kind: str, folder: Path = TABLES) -> Ma
     path = _resolve(name_or_path, kind, folder)
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TableError(f"{path}: cannot be read as JSON ({error})") from error
     from jsonschema import Draft202012Validator
 

@@ -23,6 +23,10 @@ PACKAGED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "default"
 """Folder of the checkpoint that comes with the package, where one does."""
 
 _CANNOT_LOAD = (  # what transformers raises at a damaged or foreign file
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
     OSError,
     TypeError,
     ValueError,
@@ -117,7 +121,7 @@ def _check_folder(folder: Path) -> None:
         config = json.loads(config_file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{config_file}: cannot read it ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{config_file}: not valid JSON ({error})") from error
     found = config.get("model_type") if isinstance(config, dict) else None
     if found != ExpressionConfig.model_type:

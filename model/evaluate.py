@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import CountenanceError, ModelError
+from ..errors import CountenanceError, ModelError, in_one_line
 from .checkpoint import cannot_write, load_model, probe_folder, write_json, write_text
 from .evaluation import Evaluation, measure
 from .evaluation_markdown import render_report
@@ -91,7 +91,7 @@ def _trained_precision(checkpoint: str | Path) -> str:
     path = Path(checkpoint) / "training_config.json"
     try:
         named = json.loads(path.read_text(encoding="utf-8"))["encode_precision"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         named = None
     return named if named in PRECISIONS else "float32"
 
@@ -159,7 +159,7 @@ def _check_occupied(out: Path) -> None:
 def _is_of_an_evaluation(metrics: Path) -> bool:
     try:
         content = json.loads(metrics.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(content, dict) and "text_to_expression" in content
 
@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = make(seed=arguments.seed, baselines=arguments.baselines)
         evaluate(arguments.checkpoint, arguments.dataset, arguments.out, settings)
     except CountenanceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         return 1
     return 0
 

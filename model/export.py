@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from ..errors import CountenanceError, ModelError
+from ..errors import CountenanceError, ModelError, in_one_line
 from .checkpoint import load_model, probe_folder
 from .modeling_countenance import ExpressionModel
 
@@ -208,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         model = load_model(arguments.checkpoint, with_text_encoder=False)
         export_onnx(model, arguments.out, arguments.part)
     except CountenanceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         return 1
     print(arguments.out)
     return 0

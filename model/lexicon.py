@@ -73,7 +73,7 @@ def _read(path: Path) -> SynonymLexicon:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TableError(f"{path}: cannot read the lexicon ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{path}: not valid JSON ({error})") from error
     schema = json.loads((_ROOM / "schemas" / "lexicon.schema.json").read_text(encoding="utf-8"))
     problem = next(Draft202012Validator(schema).iter_errors(table), None)

@@ -105,7 +105,7 @@ class UnfinishedRun:
             found = header["identity"]
         except FileNotFoundError:
             return None
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
             if self._overwrite:
                 return None
             raise ModelError(

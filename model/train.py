@@ -23,7 +23,7 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 from ..au_mapping import load_mapping
-from ..errors import CountenanceError, DatasetError, ModelError, TableError
+from ..errors import CountenanceError, DatasetError, ModelError, TableError, in_one_line
 from ..progress import Progress
 from .accelerating import choose_encode_precision, close_trackers, make_accelerator
 from .batches import TextIndex, TrainingItems, index_texts, validation_items
@@ -294,7 +294,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         preset = TrainingConfig.from_preset(arguments.preset).to_dict()
         train(TrainingConfig.from_dict(preset | settings, source="--set"))
     except CountenanceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         return 1
     return 0
 

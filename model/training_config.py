@@ -50,6 +50,14 @@ _MODEL_FIELDS = (
     "dropout",
     "initializer_range",
 )
+_INTEGER_LIMIT = 2**63  # JSON has whole numbers of any length, torch has not
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number too large for a float
+        return False
 
 
 @dataclass
@@ -201,7 +209,9 @@ class TrainingConfig:
             right = isinstance(value, known) and (kind == "bool" or not isinstance(value, bool))
             self._require(item.name, right, f"of type {kind}{' or null' if optional else ''}")
             if kind == "float":
-                self._require(item.name, math.isfinite(value), "a finite number")
+                self._require(item.name, _is_finite(value), "a finite number")
+            if kind == "int":
+                self._require(item.name, abs(value) < _INTEGER_LIMIT, "a number of 63 bits")
         self._require("model", isinstance(self.model, dict), "an object of model sizes")
 
     def _check_kind_weights(self) -> None:
@@ -209,7 +219,7 @@ class TrainingConfig:
         right = (
             isinstance(weights, list | tuple)
             and len(weights) == 3
-            and all(isinstance(w, int | float) and math.isfinite(w) and w >= 0 for w in weights)
+            and all(isinstance(w, int | float) and _is_finite(w) and w >= 0 for w in weights)
             and sum(weights) > 0
         )
         self._require("kind_weights", right, "three weights (t, e, d), 0 or more, not all 0")
@@ -285,7 +295,7 @@ class TrainingConfig:
             settings = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ModelError(f"{path}: cannot read the preset ({error.strerror})") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"{path}: not valid JSON ({error})") from error
         if not isinstance(settings, dict):
             raise ModelError(f"{path}: expected a JSON object of training settings")

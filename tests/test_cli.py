@@ -193,6 +193,42 @@ def test_express_csv_is_inert_in_a_spreadsheet(command, packaged_model):
     assert rows[2][0] == "calm, at rest"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [" =1+1", "\u200b=1+1", "\uff1d1+1", "\t=1", "\n=1", "+1", "-1", "@a", "|calc", "%0A=1"],
+)
+def test_no_cell_of_the_csv_begins_like_a_formula(command, packaged_model, text):
+    status, out, _ = command("express", "--format", "csv", "--", text, "a smile; =1+1")
+    rows = list(csv.reader(io.StringIO(out)))
+    assert status == 0
+    assert rows[1][0] == "'" + text
+    # Quoted, so that a spreadsheet that splits at semicolons finds no cell in the text.
+    assert rows[2][0] == "a smile; =1+1"
+    assert '\n"a smile; =1+1",' in out
+
+
+def test_a_text_cannot_speak_to_the_terminal(command, packaged_model):
+    text = "calm \x1b]0;own\x07 \u202e \x9b31m"
+    status, table, _ = command("express", text)
+    assert status == 0
+    assert table.startswith("calm \\x1b]0;own\\x07 \\u202e \\x9b31m\n")
+    _, line, _ = command("express", "--format", "json", text)
+    assert line.removesuffix("\n").isprintable()
+    assert json.loads(line)["text"] == text
+
+
+def test_a_message_cannot_speak_to_the_terminal(command, tmp_path):
+    (tmp_path / "odd.csv").write_bytes(b"\x1b[31mcolumn" + b"x" * 3000 + b"\xe2\x80\xae,id\n1,2\n")
+    status, _, error = command(
+        "annotate", "--corpus", f"csv={tmp_path / 'odd.csv'}", "--out", tmp_path / "run"
+    )
+    assert status == 1
+    assert error.startswith(f"countenance: error: {tmp_path}")
+    assert error.endswith("choose one with --text-column\n")
+    assert error.removesuffix("\n").isprintable()
+    assert len(error) < 1100
+
+
 def test_express_table_names_shapes_and_units(command, packaged_model):
     status, out, _ = command("express", "a wide, joyous laugh")
     assert status == 0

@@ -29,7 +29,7 @@ def read_data_file(version: str, schema: str, folder: str = "rigs") -> dict[str,
         raise TableError(f"no {family} file named {version!r}; known: {', '.join(known) or 'none'}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TableError(f"{path}: not readable as JSON ({error}); restore the file") from error
     check_against_schema(content, schema, str(path))
     if content["version"] != version:

@@ -289,11 +289,25 @@ def test_training_facts_are_read_from_a_checkpoint_folder(tmp_path):
         "<script>alert(1)</script>",
         "`code` *bold*",
         "&lt;b&gt;",
+        "www.evil.example",
     ],
 )
 def test_a_transcript_in_the_card_is_text_and_nothing_else(statistics, hostile):
     statistics["example"]["transcript"] = hostile
     card = render_dataset_card(statistics)
     row = next(line for line in card.splitlines() if line.startswith("| transcript |"))
-    assert not re.search(r"(?<!\\)[\[`*]|://|<|&lt;b", row)
+    assert not re.search(r"(?<!\\)[\[`*]|://|<|&lt;b|www\.", row)
     assert len(re.findall(r"(?<!\\)\|", row)) == 3
+
+
+def test_a_file_name_cannot_break_out_of_the_code_that_names_it(statistics):
+    from countenance.dataset_script.card_figures import licence_table
+
+    markdown_it = pytest.importorskip("markdown_it", reason="markdown-it-py is not installed")
+    name = "csv:`x`<img src=x onerror=y>``.csv"
+    statistics["licences"] = licence_table(["samples", name])
+    card = render_dataset_card(statistics)
+    assert f"""``` dataset.filter(lambda row: row["source"] not in ['{name}']) ```""" in card
+    page = markdown_it.MarkdownIt("commonmark", {"html": True}).render(card.split("---\n", 2)[2])
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page

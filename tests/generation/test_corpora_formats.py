@@ -124,6 +124,12 @@ def test_parquet_with_bytes_that_are_no_utf8(tmp_path):
     )
 
 
+def test_a_parquet_id_that_is_no_utf8_does_not_cost_the_text(tmp_path):
+    ids = pa.array([b"first", b"\xff\xfe"]).view(pa.string())
+    pq.write_table(pa.table({"id": ids, "text": [A, B]}), tmp_path / "x.parquet")
+    assert read("parquet", tmp_path / "x.parquet") == ([(A, "first"), (B, "2")], {})
+
+
 def test_an_id_that_is_no_id_gives_way_to_the_row_number(tmp_path):
     ids = ["", "  ", "x" * 500, "a\u0000b", "\ud83d"]
     texts = [f"{A} and {word}" for word in ("one", "two", "three", "four", "five")]

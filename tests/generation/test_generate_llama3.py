@@ -62,11 +62,11 @@ def byte_letters():
     return letters | {byte: chr(256 + index) for index, byte in enumerate(others)}
 
 
-def build_llama3(path, template=LLAMA3_TEMPLATE, context=8192):
+def build_llama3(path, template=LLAMA3_TEMPLATE, context=8192, kind=gguf.TokenType.CONTROL):
     """Write a two-layer Llama with Llama 3's kind of tokenizer and random weights."""
     vocabulary = [*byte_letters().values(), *("".join(pair.split()) for pair in MERGES), *SPECIAL]
     kinds = [gguf.TokenType.NORMAL] * (len(vocabulary) - len(SPECIAL))
-    kinds += [gguf.TokenType.CONTROL] * len(SPECIAL)
+    kinds += [kind] * len(SPECIAL)
     width, heads, kv_heads, hidden, layers = 64, 4, 2, 128, 2
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_context_length(context)
@@ -343,3 +343,37 @@ def test_a_model_whose_context_is_too_short_is_refused(tmp_path, prompt):
 
 def test_a_prompt_is_split_around_its_transcript():
     assert split_prompt(f"a {PLACEHOLDER} b", "x.gguf") == ("a ", " b")
+
+
+@pytest.mark.parametrize("kind", [gguf.TokenType.CONTROL, gguf.TokenType.USER_DEFINED])
+def test_no_transcript_can_end_the_turn_whatever_the_file_calls_its_marks(tmp_path, kind):
+    """llama.cpp takes "user-defined" tokens out of any text, and some models' marks are such."""
+    loaded = LlamaWeights(build_llama3(tmp_path / "marks.gguf", kind=kind))
+    try:
+        vocabulary = loaded.vocabulary()
+        marks = {vocabulary.tokenize(mark, special=True)[0] for mark in SPECIAL}
+        assert vocabulary.special_tokens == marks
+        for text in (*SPECIAL, f"the{'<|eot_id|>' * 3}brown", "<|eot_<|eot_id|>id|>", "a \0 b"):
+            tokens = vocabulary.tokenize(text)
+            assert not marks.intersection(tokens)
+            assert vocabulary_text(loaded, tokens) == text.encode()
+        # What is guarded against: llama.cpp alone would let such marks through.
+        unguarded = marks.intersection(vocabulary._tokenize("a <|eot_id|>", False))
+        assert bool(unguarded) == (kind == gguf.TokenType.USER_DEFINED)
+        whole = vocabulary.tokenize(LLAMA3_TEMPLATE, special=True)
+        assert marks.intersection(whole)
+    finally:
+        loaded.close()
+
+
+def vocabulary_text(loaded, tokens):
+    """The bytes that tokens stand for."""
+    import ctypes
+
+    vocabulary = loaded.vocabulary()
+    pieces = []
+    for token in tokens:
+        buffer = ctypes.create_string_buffer(64)
+        size = loaded.api.llama_token_to_piece(vocabulary.handle, token, buffer, 64, 0, True)
+        pieces.append(buffer.raw[:size])
+    return b"".join(pieces)
