@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Where the published corpora lie, for build-full; nothing else needs them.
 CORPORA := ../shared/data/corpora
 
-.PHONY: install demo test lint format bench bench-split build-full fit-head web wheel constraints clean
+.PHONY: install demo test test-faults lint format bench bench-split build-full fit-head web wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -22,6 +22,11 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# Every fault of tests/faults, 50 kills of each kind; writes tests/faults/README.md. Mounting needs root.
+test-faults: install
+	COUNTENANCE_FAULT_KILLS=50 COUNTENANCE_FAULT_TABLE=write $(BIN)/python -m pytest tests/faults -m ''
+	sed -n '/^| fault/,$$p' tests/faults/README.md
 
 # mypy wants the package under its own name: a link called `countenance` that points at this folder.
 lint: install
