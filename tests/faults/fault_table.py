@@ -80,6 +80,16 @@ def rendered(document):
     return HEAD + "\n".join(lines) + "\n" + last
 
 
+def merged(documents):
+    """Rows of several tables; of a fault in more than one, the row with the most tries."""
+    rows = {}
+    for document in documents:
+        for fault, row in document["rows"].items():
+            if fault not in rows or row["tried"] >= rows[fault]["tried"]:
+                rows[fault] = row
+    return {"rows": rows, "made": documents[-1]["made"]}
+
+
 if __name__ == "__main__":
-    write_table(read_table())
-    sys.exit(0)
+    others = [json.loads(Path(name).read_text("utf-8")) for name in sys.argv[1:]]
+    write_table(merged([*others, read_table()]))

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from bench import KILLS, environment, run
 from kinds import (
+    TINY_TRAINING,
     differences,
     hashes,
     ids_of_dataset,
@@ -34,6 +35,7 @@ def cut(path, draw):
         file.truncate(draw.randrange(path.stat().st_size))
 
 
+SLOW = pytest.mark.slow_fault
 DAMAGES = {
     "a bit flipped in a part file": (flip, "parts/part-00000.jsonl"),
     "a truncated part file": (cut, "parts/part-00000.jsonl"),
@@ -42,7 +44,10 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("fault", DAMAGES)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(f, marks=() if "bit flipped in a part" in f else SLOW) for f in DAMAGES],
+)
 def test_a_damaged_run_is_noticed_and_annotated_anew(
     fault, finished, annotating, root, warm_cache, table, request
 ):
@@ -113,10 +118,10 @@ READERS = {
 
 @pytest.mark.slow_fault
 @pytest.mark.parametrize("reader", READERS)
-def test_a_half_written_parquet_is_refused(reader, datasets, checkpoint, root, warm_cache, table):
+def test_a_half_written_parquet_is_refused(reader, building, root, warm_cache, table):
     folder = root / f"half-parquet-{reader}"
-    shutil.copytree(datasets[0], folder / "dataset")
-    shutil.copyfile(checkpoint.parent / "tiny.json", folder / "tiny.json")
+    shutil.copytree(building.dataset(), folder / "dataset")
+    (folder / "tiny.json").write_text(json.dumps(TINY_TRAINING))
     file = folder / "dataset" / "data" / "train-00000-of-00001.parquet"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     before = hashes(folder)

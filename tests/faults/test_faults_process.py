@@ -10,17 +10,13 @@ from pathlib import Path
 import pytest
 from bench import HERE, LONGEST, Ended, run, start
 
+pytestmark = pytest.mark.slow_fault
+
 LOCKS = {"annotating": "run/run.lock", "building": ".dataset.making/lock"}
 LOCKS["training"] = ".model.making/lock"
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "annotating",
-        *(pytest.param(k, marks=pytest.mark.slow_fault) for k in LOCKS if k != "annotating"),
-    ],
-)
+@pytest.mark.parametrize("kind", LOCKS)
 def test_a_second_process_is_refused_with_the_first_ones_pid(kind, request, root, table):
     kind_of_run = request.getfixturevalue(kind)
     kind_of_run.undisturbed()
@@ -50,7 +46,6 @@ def test_a_second_process_is_refused_with_the_first_ones_pid(kind, request, root
     assert not unlike
 
 
-@pytest.mark.slow_fault
 @pytest.mark.parametrize("kind", LOCKS)
 def test_too_few_open_files_are_one_line_or_do_no_harm(kind, request, root, table):
     kind_of_run = request.getfixturevalue(kind)
@@ -102,13 +97,7 @@ def clock(tmp_path_factory):
     return library
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "annotating",
-        *(pytest.param(k, marks=pytest.mark.slow_fault) for k in LOCKS if k != "annotating"),
-    ],
-)
+@pytest.mark.parametrize("kind", LOCKS)
 def test_a_clock_that_leaps_changes_nothing(kind, clock, request, root, table):
     kind_of_run = request.getfixturevalue(kind)
     kind_of_run.undisturbed()
