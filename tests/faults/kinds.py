@@ -28,7 +28,7 @@ TINY_TRAINING = {
     "learning_rate": 0.003,
     "threads": 1,
 }
-OUR_LINES = ("Half the town came out to wave at the ferry.", "so so good " + "🫠" * 280)
+OUR_LINES = ("Half the town came out to wave at the ferry.", "Who let the soup boil over again?")
 
 
 def hashes(folder):
