@@ -132,7 +132,7 @@ def test_a_half_written_parquet_is_refused(reader, building, root, warm_cache, t
     if reader == "verify":  # its result, not an error: which file is at fault
         sound = ended.status == 1 and words in ended.output and "Traceback" not in ended.errors
     else:
-        sound = ended.one_clear_line(words if reader != "train" else "dataset")
+        sound = ended.one_clear_line(words)
     sound = sound and hashes(folder) == before
     outcome = "one line" if sound else f"{ended.errors[-300:]}{ended.output[-200:]}"
     table.add("damage", f"a half-written Parquet, read by {reader}", 1, outcome)

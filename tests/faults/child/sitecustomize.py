@@ -50,6 +50,7 @@ def _install(watched):
     import socket
 
     os.fsync = told("fsync", os.fsync)
+    socket.socket.send = told("send", socket.socket.send)
     socket.socket.sendall = told("send", socket.socket.sendall)
     sys.addaudithook(hook)
 
