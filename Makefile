@@ -10,7 +10,7 @@ CORPORA := ../shared/data/corpora
 # How long `make fuzz` stays at each of its targets.
 FUZZ_SECONDS := 300
 
-.PHONY: install demo test test-hostile test-ray fuzz lint format bench bench-split build-full fit-head web wheel constraints clean
+.PHONY: install demo test test-faults test-hostile test-ray fuzz lint format bench bench-split build-full fit-head web wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -35,6 +35,11 @@ test-hostile: install
 fuzz: install
 	for target in action_units mapping_tables corpora_readers prompt_files config_files; do \
 	  $(BIN)/python tests/fuzz/run.py $$target --seconds $(FUZZ_SECONDS) || exit 1; done
+
+# Every fault of tests/faults, 50 kills of each kind; writes tests/faults/README.md. Mounting needs root.
+test-faults: install
+	COUNTENANCE_FAULT_KILLS=50 COUNTENANCE_FAULT_TABLE=write $(BIN)/python -m pytest tests/faults -m ''
+	sed -n '/^| fault/,$$p' tests/faults/README.md
 
 # mypy wants the package under its own name: a link called `countenance` that points at this folder.
 lint: install

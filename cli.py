@@ -81,15 +81,14 @@ def train(
 
     Example: `countenance train datasets/dev --out checkpoints/dev --preset cpu`
     """
-    from .cards import write_model_card
+    from .cards import render_model_card
     from .model import TrainingConfig
     from .model import train as run_training
 
     config = TrainingConfig.from_preset(
         preset, dataset=dataset, output=str(out), seed=seed, overwrite=overwrite
     )
-    metrics = run_training(config)
-    write_model_card(out, {**metrics, "training": config.to_dict()})
+    metrics = run_training(config, render_card=render_model_card)
     finish(metrics, f"{out}: trained on {metrics['items']['train']} items", json_output)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .cards import render_dataset_card, write_model_card
+from .cards import render_dataset_card, render_model_card
 from .dataset_script import build_dataset
 from .errors import RenderError
 from .generation import AnnotationConfig, CorpusSpec, annotate
@@ -54,8 +54,7 @@ def run_demo(out: Path, *, seed: int = 0, show_progress: bool = False) -> Iterat
     config = TrainingConfig.from_preset(
         "demo", dataset=str(dataset), output=str(checkpoint), seed=seed, overwrite=True
     )
-    metrics = train(config)
-    write_model_card(checkpoint, {**metrics, "training": config.to_dict()})
+    train(config, render_card=render_model_card)
     yield f"model     {checkpoint}"
     settings_of_report = EvaluationSettings.quick(seed=seed)
     evaluate_with_report(checkpoint, dataset, out / "report", settings_of_report)

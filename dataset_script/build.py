@@ -40,6 +40,7 @@ from huggingface_hub import DatasetCardData
 
 from ..errors import DatasetError
 from ..generation import read_manifest, read_run_statistics, write_json
+from ..workshop import Workshop
 from .builder import CountenanceBuilder
 from .card_figures import card_figures
 from .card_images import FOLDER as IMAGES
@@ -224,20 +225,10 @@ def _new_folder(out: Path, run: Path) -> Iterator[Path]:
     """A folder beside ``out`` that takes its place when all went well, and vanishes otherwise."""
     try:
         out = out.resolve()
-        _refuse_foreign_folder(out, run)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=f".{out.name[:100]}.", dir=out.parent))
-        fresh, old = workshop / "new", workshop / "old"
-        try:
-            fresh.mkdir()
-            yield fresh
-            if out.exists():
-                out.rename(old)
-            fresh.rename(out)
-        finally:
-            if old.exists() and not out.exists():
-                old.rename(out)
-            shutil.rmtree(workshop, ignore_errors=True)
+        with Workshop(out, DatasetError) as workshop:
+            _refuse_foreign_folder(out, run)
+            yield workshop.fresh
+            workshop.put_in_place()
     except (OSError, DatasetGenerationError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__ or error
         raise DatasetError(

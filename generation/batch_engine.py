@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import psutil
 
 from ..errors import EngineError
 from .llama_engine import LlamaWeights
@@ -66,7 +67,14 @@ class BatchEngine:
 
     def _open(self, weights: LlamaWeights, streams: int, threads: int) -> tuple[Any, int]:
         silence_llama_cpp()
+        room, cell = psutil.virtual_memory().available, self._bytes_per_cell(weights.handle)
+        reason = ""
         while streams >= _ROWS_AT_ONCE:
+            # Linux promises memory that it has not got, and kills whoever then uses it.
+            if self.cells * streams * cell > room:
+                reason = f"{self.cells * streams * cell / 2**30:.1f} GiB, {room / 2**30:.1f} free"
+                streams = streams // 2 // _ROWS_AT_ONCE * _ROWS_AT_ONCE
+                continue
             parameters = self._api.llama_context_default_params()
             parameters.n_ctx = self.cells * streams
             parameters.n_batch = parameters.n_ubatch = _PREFIX_CHUNK
@@ -80,8 +88,15 @@ class BatchEngine:
             streams = streams // 2 // _ROWS_AT_ONCE * _ROWS_AT_ONCE
         raise EngineError(
             f"{self.file.path}: no context of {_ROWS_AT_ONCE} times {self.cells} tokens "
-            f"({first_error()}); free memory, allow fewer tokens, or take a smaller model"
+            f"({reason or first_error()}); free memory, allow fewer tokens, or take a smaller model"
         )
+
+    def _bytes_per_cell(self, model: Any) -> int:  # noqa: ANN401 - ctypes
+        """What the keys and values of one token take, in float16, over all layers."""
+        heads = max(1, self._api.llama_model_n_head(model))
+        width = self._api.llama_model_n_embd(model) // heads
+        kept = self._api.llama_model_n_head_kv(model) * width
+        return int(2 * 2 * self._api.llama_model_n_layer(model) * kept)
 
     def close(self) -> None:
         """Free the context; the engine cannot be used afterwards."""

@@ -8,7 +8,6 @@ new. The files hold figures and no text.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ..cache import cache_folder
+from ..cache import cache_folder, cached_file
 from ..progress import Progress
 from .scoring import Reading, Scorer, read_in_order
 from .transcripts import Transcript
@@ -130,15 +129,14 @@ def _save_group(path: Path, known: dict[bytes, Reading | None], scorer: Scorer) 
     width, tags = scorer.engine.hidden_size, len(scorer.prompt.tags)
     nothing = Reading(np.zeros(tags), 0.0, np.zeros(width, np.float32))
     filled = [reading or nothing for reading in known.values()]
-    temporary = path.with_suffix(f".tmp-{os.getpid()}")
-    save_file(
-        {
-            "keys": np.frombuffer(b"".join(known), np.uint8).reshape(-1, _KEY_BYTES),
-            "fits": np.array([reading is not None for reading in known.values()], np.uint8),
-            "tag_scores": np.stack([reading.tag_scores for reading in filled]),
-            "strength_scores": np.array([reading.strength_score for reading in filled]),
-            "hidden_states": np.stack([reading.hidden_state for reading in filled]),
-        },
-        temporary,
-    )
-    temporary.replace(path)
+    with cached_file(path) as file:
+        save_file(
+            {
+                "keys": np.frombuffer(b"".join(known), np.uint8).reshape(-1, _KEY_BYTES),
+                "fits": np.array([reading is not None for reading in known.values()], np.uint8),
+                "tag_scores": np.stack([reading.tag_scores for reading in filled]),
+                "strength_scores": np.array([reading.strength_score for reading in filled]),
+                "hidden_states": np.stack([reading.hidden_state for reading in filled]),
+            },
+            file,
+        )

@@ -80,7 +80,7 @@ class LlamaEngine:
         hidden_states: Keep what ``last_hidden_state`` gives; changes no probability.
 
     Raises:
-        EngineError: Memory ran out.
+        EngineError: The model was trained on shorter texts, or memory ran out.
     """
 
     def __init__(
@@ -95,6 +95,13 @@ class LlamaEngine:
         self.file = weights.file
         self.build = weights.build
         self.context_tokens = context_tokens
+        self.vocabulary = weights.vocabulary()
+        longest = self.vocabulary.training_context()
+        if longest < context_tokens:
+            raise EngineError(
+                f"{self.file.path}: the model reads at most {longest} tokens, and the prompt with "
+                f"a transcript may take {context_tokens}; take a model with a longer context"
+            )
         parameters = self._api.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = context_tokens
         parameters.n_seq_max = 1
@@ -109,7 +116,6 @@ class LlamaEngine:
                 f"{self.file.path}: no context of {context_tokens} tokens ({first_error()}); "
                 "free memory or take a smaller model"
             )
-        self.vocabulary = weights.vocabulary()
         self._memory = self._api.llama_get_memory(self._context)
         self._batch = self._api.llama_batch_init(context_tokens, 0, 1)
         self.vocabulary_size = self.vocabulary.size

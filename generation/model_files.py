@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..cache import cache_folder
+from ..cache import cache_folder, cached_file
 from ..errors import EngineError, MissingDependencyError
 from .llama_log import silence_llama_cpp
 
@@ -116,20 +116,15 @@ def requantise(source: Path, target: Path) -> None:
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.allow_requantize = True
     parameters.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0
-    temporary = target.with_suffix(f".tmp-{os.getpid()}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch()  # llama.cpp would not say that the folder is read-only
-        status = llama_cpp.llama_model_quantize(
-            os.fsencode(source), os.fsencode(temporary), ctypes.byref(parameters)
-        )
-        if status != 0:
-            raise EngineError(f"{source}: llama.cpp could not requantise it (status {status})")
-        temporary.replace(target)
+        with cached_file(target) as file:
+            status = llama_cpp.llama_model_quantize(
+                os.fsencode(source), os.fsencode(file), ctypes.byref(parameters)
+            )
+            if status != 0:
+                raise EngineError(f"{source}: llama.cpp could not requantise it (status {status})")
     except OSError as error:
         raise EngineError(
             f"{target}: cannot write the model cache ({error.strerror}); "
             "set COUNTENANCE_CACHE to a writable folder"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

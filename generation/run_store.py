@@ -212,6 +212,7 @@ class RunStore:
             check_run_folder(folder)
             (folder / PARTS).mkdir(parents=True, exist_ok=True)
             self._opened.enter_context(_lock_folder(folder))
+            self._remove_temporaries()
             self._check_identity(identity)
             self.accepted_ids = self._recover(part_files(folder))
             self.rejected_ids = self._recover([folder / REJECTS])
@@ -224,6 +225,12 @@ class RunStore:
         except RunError:
             self.close()
             raise
+
+    def _remove_temporaries(self) -> None:
+        """What a kill left of files that were being written whole; under the lock nobody writes."""
+        for folder in (self.folder, self.folder / PARTS):
+            for path in folder.glob(".*.tmp-*"):
+                path.unlink(missing_ok=True)
 
     def _check_identity(self, identity: Mapping[str, Any]) -> None:
         if not (self.folder / MANIFEST).exists():

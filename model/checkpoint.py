@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel
 
 from ..errors import ModelError
+from ..workshop import Workshop
 from .configuration_countenance import ExpressionConfig
 from .modeling_countenance import ExpressionModel
 from .quiet import quiet_transformers
 from .text_encoders import load_text_encoder
+
+RenderCard = Callable[[dict[str, Any]], str]
 
 PACKAGED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "default"
 """Folder of the checkpoint that comes with the package, where one does."""
@@ -205,12 +209,14 @@ def write_checkpoint(
     training_config: dict[str, Any],
     metrics: dict[str, Any],
     overwrite: bool = False,
+    render_card: RenderCard | None = None,
+    workshop: Workshop | None = None,
 ) -> None:
     """Write a checkpoint folder beside its place and move it there.
 
-    The folder holds the weights (safetensors), ``config.json``, the two code files that the Hub
-    needs, ``training_config.json`` and, written last, ``metrics.json``. An existing checkpoint is
-    moved aside first and deleted after, so a crash leaves a whole one under one name or another.
+    The folder holds the weights (safetensors), ``config.json``, the code files that the Hub needs,
+    ``training_config.json``, ``metrics.json`` and the card. It takes the place of an existing
+    checkpoint in one step (see ``workshop.py``), so a crash leaves the one or the other, whole.
 
     Args:
         model: The trained model.
@@ -218,40 +224,31 @@ def write_checkpoint(
         training_config: Settings of the run.
         metrics: Its results.
         overwrite: Whether an existing checkpoint may be replaced.
+        render_card: Makes the README from the metrics with the settings as ``training``; none is
+            written when left out.
+        workshop: The opened workshop of ``output``, where the caller holds it already.
 
     Raises:
         ModelError: If ``output`` may not be written (see ``check_output``), or the disk is full;
             nothing is left behind then.
     """
     check_output(output, overwrite=overwrite)
-    temporary = output.with_name(f"{output.name}.tmp{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with quiet_transformers():
-            model.save_pretrained(temporary)
-        for weights in temporary.glob("*.safetensors"):  # written for the owner alone
-            shutil.copymode(temporary / "config.json", weights)
-        write_json(temporary / "training_config.json", training_config)
-        write_json(temporary / "metrics.json", metrics)
-        _move_into_place(temporary, output)
+        with nullcontext(workshop) if workshop else Workshop(output, ModelError) as held:
+            folder = held.fresh
+            with quiet_transformers():
+                model.save_pretrained(folder)
+            for weights in folder.glob("*.safetensors"):  # written for the owner alone
+                shutil.copymode(folder / "config.json", weights)
+            write_json(folder / "training_config.json", training_config)
+            write_json(folder / "metrics.json", metrics)
+            if render_card:
+                write_text(
+                    folder / "README.md", render_card({**metrics, "training": training_config})
+                )
+            held.put_in_place()
     except (OSError, SafetensorError) as error:
         raise cannot_write(output, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _move_into_place(temporary: Path, output: Path) -> None:
-    if not output.exists():
-        temporary.replace(output)
-        return
-    old = output.with_name(f"{output.name}.old{os.getpid()}")
-    output.replace(old)
-    try:
-        temporary.replace(output)
-    except OSError:
-        old.replace(output)
-        raise
-    shutil.rmtree(old)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

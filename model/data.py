@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,8 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from datasets.utils import logging as datasets_logging
 
 from ..cache import cache_folder
 from ..errors import DatasetError
@@ -247,9 +251,11 @@ def _open(source: str, split: str, config: str | None = None) -> datasets.Datase
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     try:
-        with quiet_hub():
+        with quiet_hub(), _quiet_datasets():
             return datasets.load_dataset(source, config, split=split, cache_dir=_own_cache(source))
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        if is_folder:
+            _name_damaged_file(Path(source), error)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(
             f"{source}: cannot load the split {split!r} ({reason}); give a folder written by "
@@ -258,6 +264,29 @@ def _open(source: str, split: str, config: str | None = None) -> datasets.Datase
     finally:
         if bars_were_on:
             datasets.enable_progress_bars()
+
+
+@contextmanager
+def _quiet_datasets() -> Iterator[None]:
+    """Keep the lines off stderr that `datasets` logs beside the error that it raises."""
+    level = datasets_logging.get_verbosity()
+    datasets_logging.set_verbosity(datasets_logging.CRITICAL)
+    try:
+        yield
+    finally:
+        datasets_logging.set_verbosity(level)
+
+
+def _name_damaged_file(folder: Path, error: Exception) -> None:
+    """`datasets` only says that it failed; a Parquet file that was cut has lost its last part."""
+    for path in sorted(folder.rglob("*.parquet")):
+        try:
+            pq.read_metadata(path)
+        except (OSError, pa.ArrowException) as fault:
+            raise DatasetError(
+                f"{path}: cannot be read ({str(fault).splitlines()[0].rstrip('.')}); fetch it "
+                "again, or rebuild the dataset with countenance build"
+            ) from error
 
 
 def _strings(column: pa.ChunkedArray) -> list[str]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..cache import cache_folder
+from ..cache import cache_folder, cached_file
 from ..progress import Progress
 from .configuration_countenance import ExpressionConfig
 from .text_encoder_countenance import FrozenTextEncoder
@@ -162,13 +162,8 @@ def _encode_parts(
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with cached_file(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
 
 
 def _gather(path: Path, places: Sequence[tuple[Path, int]], width: int) -> None:
@@ -178,8 +173,7 @@ def _gather(path: Path, places: Sequence[tuple[Path, int]], width: int) -> None:
         targets, rows = by_part.setdefault(part, ([], []))
         targets.append(target)
         rows.append(row)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    with cached_file(path) as temporary:
         shape = (len(places), width)
         # Room first: a write to a mapped file on a full disk is a signal, no error.
         with temporary.open("wb") as file:
@@ -191,6 +185,3 @@ def _gather(path: Path, places: Sequence[tuple[Path, int]], width: int) -> None:
         for part, (targets, rows) in by_part.items():
             gathered[targets] = np.load(part, mmap_mode="r", allow_pickle=False)[rows]
         gathered.flush()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +81,8 @@ class UnfinishedRun:
     def __init__(self, config: TrainingConfig, data: str) -> None:
         output = Path(config.output).absolute()
         self.path = output.with_name(f"{output.name}.unfinished")
+        # One name for all sessions: what a kill leaves is written over, and goes with the run.
+        self._temporary = self.path.with_name(f"{self.path.name}.tmp")
         settings = {k: v for k, v in config.to_dict().items() if k not in _NO_INFLUENCE}
         self._identity = {
             "settings": json.loads(json.dumps(settings)),
@@ -127,18 +128,44 @@ class UnfinishedRun:
         Raises:
             ModelError: It cannot be written; what was there stays.
         """
-        temporary = self.path.with_name(f"{self.path.name}.tmp{os.getpid()}")
         header = {"identity": self._identity, "facts": state.facts}
         try:
-            save_file(state.tensors, temporary, {_HEADER: json.dumps(header)})
-            temporary.replace(self.path)
+            save_file(state.tensors, self._temporary, {_HEADER: json.dumps(header)})
+            self._temporary.replace(self.path)
         except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
             raise cannot_write(self.path, error) from error
 
     def remove(self) -> None:
         """The run is finished."""
+        self._temporary.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
+
+
+def finished_before(config: TrainingConfig) -> dict[str, Any] | None:
+    """Metrics of this very run where it was killed between its last two steps; None otherwise.
+
+    The checkpoint stands then, whole, and the file of the unfinished run was not yet removed: a
+    state that only a kill leaves, since nothing is begun where a checkpoint stands.
+
+    Args:
+        config: The run's settings, with "auto" resolved.
+    """
+    output = Path(config.output).absolute()
+    if config.overwrite or not UnfinishedRun(config, "").path.is_file():
+        return None
+    try:
+        written = json.loads((output / "training_config.json").read_text("utf-8"))
+        metrics: dict[str, Any] = json.loads((output / "metrics.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    mine = json.loads(json.dumps(config.to_dict()))
+    free = set(_NO_INFLUENCE) - {"dataset"}
+    return metrics if _without(written, free) == _without(mine, free) else None
+
+
+def _without(settings: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def _difference(found: dict[str, Any], expected: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from torch.utils.data import DataLoader
 from ..au_mapping import load_mapping
 from ..errors import CountenanceError, DatasetError, ModelError, TableError, in_one_line
 from ..progress import Progress
+from ..workshop import Workshop
 from .accelerating import choose_encode_precision, close_trackers, make_accelerator
 from .batches import TextIndex, TrainingItems, index_texts, validation_items
-from .checkpoint import check_output, write_checkpoint
+from .checkpoint import RenderCard, cannot_write, check_output, write_checkpoint
 from .configuration_countenance import ExpressionConfig
 from .data import ExpressionData, load_cues, load_expressions
 from .features import embed_texts
@@ -36,13 +37,13 @@ from .lexicon import load_lexicon
 from .losses import AlignmentLoss
 from .modeling_countenance import ExpressionModel
 from .quiet import quiet_transformers
-from .resume import UnfinishedRun, data_digest
+from .resume import UnfinishedRun, data_digest, finished_before
 from .text_encoders import describe_text_encoder
 from .training_config import TrainingConfig
 from .validation import ValidationItems
 
 
-def train(config: TrainingConfig) -> dict[str, Any]:
+def train(config: TrainingConfig, *, render_card: RenderCard | None = None) -> dict[str, Any]:
     """Train a model and write its checkpoint folder.
 
     A run that was stopped, even by SIGKILL, goes on with the same call where its last validation
@@ -52,6 +53,8 @@ def train(config: TrainingConfig) -> dict[str, Any]:
 
     Args:
         config: The settings; ``dataset`` and ``output`` must be given.
+        render_card: Makes the checkpoint's README from the metrics, with the settings that were
+            used as ``training``; none is written when left out.
 
     Returns:
         What the checkpoint's ``metrics.json`` holds: items, steps, the validation of the saved
@@ -66,7 +69,8 @@ def train(config: TrainingConfig) -> dict[str, Any]:
     if not config.dataset or not config.output:
         raise ModelError("training configuration: give dataset and output")
     output = Path(config.output).absolute()
-    check_output(output, overwrite=config.overwrite)
+    if not UnfinishedRun(config, "").path.exists():
+        check_output(output, overwrite=config.overwrite)
     accelerator = make_accelerator(config)
     # What "auto" came to: the checkpoint tells it, and a run is finished as it was begun.
     config = dataclasses.replace(
@@ -79,22 +83,43 @@ def train(config: TrainingConfig) -> dict[str, Any]:
             f"training configuration: batch_size is {config.batch_size}, expected a multiple of "
             f"the number of processes ({accelerator.num_processes})"
         )
-    try:
-        with _threads(config.threads):
-            result, metrics = _train(config, accelerator)
-    finally:
-        close_trackers(accelerator)
-    if accelerator.is_main_process:
-        write_checkpoint(
-            result.model,
-            output,
-            training_config=config.to_dict(),
-            metrics=metrics,
-            overwrite=config.overwrite,
-        )
-        UnfinishedRun(config, "").remove()
+    with _workshop(output, accelerator) as workshop:
+        metrics = finished_before(config)
+        if metrics is None:
+            check_output(output, overwrite=config.overwrite)
+            try:
+                with _threads(config.threads):
+                    result, metrics = _train(config, accelerator)
+            finally:
+                close_trackers(accelerator)
+            if workshop:
+                write_checkpoint(
+                    result.model,
+                    output,
+                    training_config=config.to_dict(),
+                    metrics=metrics,
+                    overwrite=config.overwrite,
+                    render_card=render_card,
+                    workshop=workshop,
+                )
     accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        UnfinishedRun(config, "").remove()  # last of all: till then the same call finishes the rest
     return metrics
+
+
+@contextmanager
+def _workshop(output: Path, accelerator: Accelerator) -> Iterator[Workshop | None]:
+    """Keep other processes off ``output``; None on all but the main process of several."""
+    if not accelerator.is_main_process:
+        yield None
+        return
+    with ExitStack() as stack:
+        try:
+            workshop = stack.enter_context(Workshop(output, ModelError))
+        except OSError as error:
+            raise cannot_write(output, error) from error
+        yield workshop
 
 
 def _train(config: TrainingConfig, accelerator: Accelerator) -> tuple[Fit, dict[str, Any]]:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOUNDATION = {"cache", "errors", "progress"}
+FOUNDATION = {"cache", "errors", "progress", "workshop"}
 MAY_IMPORT = {
     "cache": set(),
     "errors": set(),
     "progress": set(),
+    "workshop": {"errors"},
     "au_mapping": FOUNDATION,
     "generation": FOUNDATION | {"au_mapping"},
     "dataset_script": FOUNDATION | {"au_mapping", "generation"},

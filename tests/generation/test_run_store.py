@@ -203,6 +203,17 @@ def test_a_full_disk_leaves_no_temporary_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_kill_left_of_a_file_written_whole_is_removed(tmp_path):
+    fill(tmp_path / "run", 2)
+    left = [tmp_path / "run" / ".stats.json.tmp-4711"]
+    left.append(tmp_path / "run" / "parts" / ".part-00000.jsonl.tmp-4711")
+    for path in left:
+        path.write_text("half")
+    fill(tmp_path / "run", 0)
+    assert not any(path.exists() for path in left)
+    assert len(list(read_records(tmp_path / "run"))) == 2
+
+
 def test_a_damaged_manifest_is_named(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(RunError, match=r"manifest.json: cannot be read"):

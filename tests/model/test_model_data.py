@@ -75,6 +75,19 @@ def test_a_missing_split_is_told(make_items, write_dataset, tmp_path):
         load_expressions(source, "test")
 
 
+def test_a_half_written_file_is_named(make_items, write_dataset, tmp_path, capfd):
+    source = write_dataset(tmp_path / "cut", {"train": make_items(4, 0)})
+    file = next(Path(source).rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    capfd.readouterr()
+    with pytest.raises(
+        DatasetError, match=rf"{file}: cannot be read \(.*\); fetch it again"
+    ) as told:
+        load_expressions(source, "train")
+    assert "\n" not in str(told.value)
+    assert capfd.readouterr().err == ""
+
+
 def test_an_empty_split_is_told(make_items, write_dataset, tmp_path):
     source = write_dataset(tmp_path / "empty", {"train": make_items(2, 0), "test": []})
     with pytest.raises(DatasetError, match=r"split .?test.*(no data|is empty)"):

@@ -116,6 +116,26 @@ def test_a_damaged_state_is_told(long_settings, tmp_path):
         train(TrainingConfig(**long_settings, output=str(tmp_path / "model")))
 
 
+def card(facts):
+    return f"trained on {facts['items']['train']} items, seed {facts['training']['seed']}\n"
+
+
+def test_a_kill_before_the_last_step_is_finished_by_the_same_call(tiny_settings, tmp_path):
+    """The checkpoint stands, and the file of the unfinished run was not removed yet."""
+    config = TrainingConfig(**tiny_settings, output=str(tmp_path / "model"))
+    metrics = train(config, render_card=card)
+    before = {path: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    assert (tmp_path / "model" / "README.md").read_text().startswith("trained on ")
+    (tmp_path / "model.unfinished").write_bytes(b"state")
+    assert train(config, render_card=card) == metrics
+    assert {path: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir() if "model" in path.name] == ["model"]
+    (tmp_path / "model.unfinished").write_bytes(b"state")
+    other = TrainingConfig(**tiny_settings | {"seed": 7}, output=str(tmp_path / "model"))
+    with pytest.raises(ModelError, match="already holds a checkpoint"):
+        train(other)
+
+
 def weights(folder):
     """The bytes of a checkpoint's weights."""
     return (folder / "model.safetensors").read_bytes()
