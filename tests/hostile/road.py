@@ -275,6 +275,7 @@ def _generate(road: Road, kept: Sequence[Transcript], folder: Path, count: int, 
             strategy="generate",
             seed=seed,
             prompt_version="generate-v1-short",
+            workers=1,  # threads of one engine wait for each other, on a busy machine for ever
         )
         statistics = annotate(config)
     finally:

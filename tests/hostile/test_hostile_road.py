@@ -110,7 +110,7 @@ def test_a_card_that_links_elsewhere_is_recognised():
     card = "---\nlicense: other\n---\n# Card\n\n{}\n"
     assert card_faults(card.format("plain \\[text\\](www)")) == []
     assert card_faults(card.format("[x](http://example.invalid)"))
-    assert card_faults(card.format("<svg/onload=x>"))
+    assert card_faults(card.format("<svg onload=x>"))
     assert card_faults(card.replace("other", "evil"))
 
 
