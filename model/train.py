@@ -69,7 +69,7 @@ def train(config: TrainingConfig, *, render_card: RenderCard | None = None) -> d
     if not config.dataset or not config.output:
         raise ModelError("training configuration: give dataset and output")
     output = Path(config.output).absolute()
-    if not UnfinishedRun(config, "").path.exists():
+    if not (output.name and UnfinishedRun(config, "").path.exists()):
         check_output(output, overwrite=config.overwrite)
     accelerator = make_accelerator(config)
     # What "auto" came to: the checkpoint tells it, and a run is finished as it was begun.

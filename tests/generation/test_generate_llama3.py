@@ -358,7 +358,7 @@ def test_no_transcript_can_end_the_turn_whatever_the_file_calls_its_marks(tmp_pa
             assert not marks.intersection(tokens)
             assert vocabulary_text(loaded, tokens) == text.encode()
         # What is guarded against: llama.cpp alone would let such marks through.
-        unguarded = marks.intersection(vocabulary._tokenize("a <|eot_id|>", False))
+        unguarded = marks.intersection(vocabulary._tokenize("a <|start_header_id|>", False))
         assert bool(unguarded) == (kind == gguf.TokenType.USER_DEFINED)
         whole = vocabulary.tokenize(LLAMA3_TEMPLATE, special=True)
         assert marks.intersection(whole)
