@@ -32,7 +32,10 @@ def review(run):
     def starting(*arguments):
         command = [sys.executable, "-m", "countenance.cli", "review", str(run), *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(command, **pipes)
+        # A test run in the background may ignore Ctrl-C, and its children would inherit that.
+        process = subprocess.Popen(
+            command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes
+        )
         started.append(process)
         for line in process.stderr:
             if found := re.search(r"Review page: (http://127\.0\.0\.1:\d+/\S+/)", line):
