@@ -35,7 +35,8 @@ def check_outputs(road: Road, folder: Path, *, whole: bool) -> None:
     with road.timed("express"):
         _express(road, shown)
     with road.timed("export"):
-        _export(road, shown[:: max(1, len(shown) // sizes["export"])], folder)
+        said = [text for text in shown if text.strip()]  # a face for nothing is refused
+        _export(road, said[:: max(1, len(said) // sizes["export"])], folder)
     with road.timed("review page"):
         _review(road, run, folder, sizes["review"], browser=whole)
     if whole:
