@@ -38,6 +38,7 @@ fuzz: install
 
 # Every fault of tests/faults, 50 kills of each kind; writes tests/faults/README.md. Mounting needs root.
 test-faults: install
+	rm -f tests/faults/table.json
 	COUNTENANCE_FAULT_KILLS=50 COUNTENANCE_FAULT_TABLE=write $(BIN)/python -m pytest tests/faults -m ''
 	sed -n '/^| fault/,$$p' tests/faults/README.md
 

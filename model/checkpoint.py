@@ -190,8 +190,8 @@ def probe_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".countenance-", dir=folder) as probe:
-            Path(probe, "probe").write_bytes(b"probe")
+        with tempfile.TemporaryFile(dir=folder) as probe:  # without a name: no kill leaves it
+            probe.write(b"probe")
     except OSError as error:
         raise cannot_write(folder, error) from error
 

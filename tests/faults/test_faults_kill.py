@@ -9,16 +9,19 @@ SEED = 7
 
 
 @pytest.fixture(scope="module")
-def counts(annotating, building, training, pushing, root):
-    """What came of the kills, by kind; where they are few, the kinds go side by side."""
-    kinds = (annotating, building, training, pushing)
-    with ThreadPoolExecutor(WORKERS if KILLS < 10 else 1) as pool:
-        return {kind.name: pool.submit(kill_many, kind, KILLS, SEED, root) for kind in kinds}
+def count_of(annotating, building, training, pushing, root):
+    """What comes of the kills of a kind; where they are few, all kinds go side by side."""
+    kinds = {kind.name: kind for kind in (annotating, building, training, pushing)}
+    if KILLS >= 10:
+        return lambda name: kill_many(kinds[name], KILLS, SEED, root)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        counts = {n: pool.submit(kill_many, kind, KILLS, SEED, root) for n, kind in kinds.items()}
+    return lambda name: counts[name].result()
 
 
 @pytest.mark.parametrize("name", ["annotate", "build", "train", "push"])
-def test_a_killed_run_is_finished_by_the_same_command(name, counts, table):
-    count = counts[name].result()
+def test_a_killed_run_is_finished_by_the_same_command(name, count_of, table):
+    count = count_of(name)
     outcome = "as undisturbed" if count.sound else "; ".join(count.unlike[:3]) or "not sound"
     table.add("SIGKILL", f"during {name}", count.tried, outcome, count.lost, count.doubled)
     assert count.sound, count
