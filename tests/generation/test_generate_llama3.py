@@ -357,7 +357,8 @@ def test_no_transcript_can_end_the_turn_whatever_the_file_calls_its_marks(tmp_pa
             tokens = vocabulary.tokenize(text)
             assert not marks.intersection(tokens)
             assert vocabulary_text(loaded, tokens) == text.encode()
-        # What is guarded against: llama.cpp alone would let such marks through.
+        # What is guarded against. llama.cpp corrects the kind of <|eot_id|> by itself, and of
+        # others that end a turn; a mark that begins one it would let through.
         unguarded = marks.intersection(vocabulary._tokenize("a <|start_header_id|>", False))
         assert bool(unguarded) == (kind == gguf.TokenType.USER_DEFINED)
         whole = vocabulary.tokenize(LLAMA3_TEMPLATE, special=True)
