@@ -32,7 +32,7 @@ def warm_cache(sample_run, private_caches):
 
 @pytest.fixture(scope="session")
 def annotating(root, warm_cache):
-    return Annotate(root, warm_cache, items=70 if KILLS > 10 else 30)
+    return Annotate(root, warm_cache, items=70 if KILLS > 10 else 16)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 python tests/faults/fault_table.py    # writes README.md anew from table.json
 """
 
+import fcntl
 import json
 import os
 import platform
@@ -44,10 +45,12 @@ class FaultTable:
         row = {"tried": tried, "lost": lost, "doubled": doubled, "outcome": outcome}
         self.rows[f"{group}: {fault}"] = row
         if self.writes:
-            document = read_table()
-            document["rows"][f"{group}: {fault}"] = row
-            document["made"] = made()
-            write_table(document)
+            with (HERE / "fault_table.py").open() as lock:  # two processes fill one table
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                document = read_table()
+                document["rows"][f"{group}: {fault}"] = row
+                document["made"] = made()
+                write_table(document)
 
 
 def made():

@@ -52,7 +52,7 @@ def test_a_damaged_run_is_noticed_and_annotated_anew(
     fault, finished, annotating, root, warm_cache, table, request
 ):
     damage, name = DAMAGES[fault]
-    draw, total, unlike, tries = random.Random(fault), [0, 0], [], 3 if KILLS > 10 else 1
+    draw, total, unlike, tries = random.Random(fault), [0, 0], [], 5 if KILLS > 10 else 1
     for number in range(tries):
         folder = root / f"{fault.replace(' ', '-')}-{number}"
         folder.mkdir()
