@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--reserve",
         action="store_true",
-        help="only write the hashes of all texts to generation/tables/reserved_texts-v1.json",
+        help=f"only write the hashes of all texts to generation/tables/{RESERVED_TABLE}.json",
     )
     add_arguments(parser)
     arguments = parser.parse_args(argv)
