@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -73,9 +74,17 @@ class Workshop:
         traceback: TracebackType | None,
     ) -> None:
         if self.out.exists() or not self._old.exists():  # else the next workshop puts it back
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._clear()
         if self._lock:
             self._lock.close()
+
+    def _clear(self) -> None:
+        for rest in (self._old, self.fresh):
+            shutil.rmtree(rest, ignore_errors=True)
+        # Not by rmtree, which opens the folder: a process may have no descriptor left for that.
+        with suppress(OSError):
+            (self._folder / "lock").unlink()
+            self._folder.rmdir()
 
     def put_in_place(self) -> None:
         """Let ``fresh`` be ``out``; what stood there goes when the workshop closes.

@@ -9,7 +9,7 @@ then missing to the exact size and shares is made up by moving single groups.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from iterstrat.ml_stratifiers import IterativeStratification
 from ..errors import DatasetError
 from ..generation.tables_reading import read_table
 from .coded import Coded
+from .coded_rows import CodedRows
 from .groups import SPLIT_TABLE
 
 MIN_ITEMS = 5
@@ -122,28 +123,31 @@ def _from_zero(groups: np.ndarray) -> np.ndarray:
     return numbered
 
 
-def _label_counts(labels: Coded, of_item: np.ndarray) -> np.ndarray:
+def _label_counts(labels: Coded, of_item: np.ndarray) -> CodedRows:
     """Unsigned (n_groups, n_labels + 1): items with each label in each group; all items, last.
 
-    The numbers are as small as the largest group allows: of ten million groups 300 MB.
+    Most groups are one item, and their rows are those of the different lists of labels.
     """
     used = np.flatnonzero(labels.counts())
     names = sorted({name for code in used.tolist() for name in labels.values[code]})
     column = {name: place for place, name in enumerate(names)}
     sizes = np.bincount(of_item)
-    kind = np.min_scalar_type(sizes.max())
-    has = np.zeros((len(labels.values), len(column) + 1), dtype=kind)
+    has = np.zeros((len(labels.values), len(column) + 1), dtype=np.min_scalar_type(sizes.max()))
     has[:, -1] = 1
     for code in used.tolist():
         has[code, [column[name] for name in labels.values[code]]] = 1
-    counts = np.zeros((len(sizes), len(column) + 1), dtype=kind)
+    codes = np.empty(len(sizes), dtype=np.int32)
+    larger = np.flatnonzero(sizes > 1)
+    counts = np.zeros((len(larger), has.shape[1]), dtype=has.dtype)
     for start in range(0, len(of_item), _ROWS_AT_ONCE):
         group = of_item[start : start + _ROWS_AT_ONCE]
-        codes = labels.codes[start : start + _ROWS_AT_ONCE]
+        own = labels.codes[start : start + _ROWS_AT_ONCE]
         alone = sizes[group] == 1
-        counts[group[alone]] = has[codes[alone]]
-        np.add.at(counts, group[~alone], has[codes[~alone]])
-    return counts
+        codes[group[alone]] = own[alone]
+        np.add.at(counts, np.searchsorted(larger, group[~alone]), has[own[~alone]])
+    different, code = np.unique(counts, axis=0, return_inverse=True)
+    codes[larger] = code.reshape(-1) + len(has)
+    return CodedRows(np.concatenate([has, different]), codes)
 
 
 def _stratify(labels: Coded, of_item: np.ndarray, test_share: float, seed: int) -> np.ndarray:
@@ -157,7 +161,7 @@ def _stratify(labels: Coded, of_item: np.ndarray, test_share: float, seed: int) 
     draws = np.random.RandomState(seed)
     order = np.arange(len(counts))
     draws.shuffle(order)
-    membership = _membership(counts, order)
+    membership = _membership(counts)[order]
     del counts
     parts = np.array([len(order) - tests, tests]) / len(order)
     folds = IterativeStratification(labels=membership, r=parts, random_state=draws)
@@ -166,20 +170,18 @@ def _stratify(labels: Coded, of_item: np.ndarray, test_share: float, seed: int) 
     return chosen
 
 
-def _membership(counts: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Bool (n_groups, n_labels + size classes): what each group has, in another order."""
+def _membership(counts: CodedRows) -> CodedRows:
+    """Bool (n_groups, n_labels + size classes): what each group has."""
     # Groups of two, of three and four, of five to eight ...: a label each.
-    classes = np.ceil(np.log2(counts[:, -1].astype(np.float64))).astype(np.int8)
+    rows = counts.different
+    classes = np.ceil(np.log2(rows[:, -1].astype(np.float64))).astype(np.int8)
     kinds = np.arange(1, max(2, int(classes.max()) + 1))
-    labels = counts.shape[1] - 1
+    labels = rows.shape[1] - 1
     # The library takes tables of two labels or more.
-    membership = np.zeros((len(counts), max(2, labels + len(kinds))), dtype=bool)
-    for start in range(0, len(order), _ROWS_AT_ONCE):
-        places = order[start : start + _ROWS_AT_ONCE]
-        rows = membership[start : start + _ROWS_AT_ONCE]
-        rows[:, :labels] = counts[places, :-1] > 0
-        rows[:, labels : labels + len(kinds)] = classes[places, None] == kinds
-    return membership
+    membership = np.zeros((len(rows), max(2, labels + len(kinds))), dtype=bool)
+    membership[:, :labels] = rows[:, :-1] > 0
+    membership[:, labels : labels + len(kinds)] = classes[:, None] == kinds
+    return CodedRows(membership, counts.codes)
 
 
 class _Balance:
@@ -190,33 +192,26 @@ class _Balance:
     a rare label counts as much as a common one.
     """
 
-    def __init__(self, counts: np.ndarray, chosen: np.ndarray, test_share: float) -> None:
+    def __init__(self, counts: CodedRows, chosen: np.ndarray, test_share: float) -> None:
         self.counts = counts
         self.chosen = chosen
-        total = counts.sum(axis=0, dtype=np.int64)
+        total = counts.sum(axis=0)
         self.target = min(max(round(test_share * int(total[-1])), 1), int(total[-1]) - 1)
         self.wanted = test_share * total
         self.wanted[-1] = self.target
         self.weight = 1 / np.maximum(total, 1)
         self.weight[-1] *= _SIZE_WEIGHT
-        self.squares = self._of_rows(lambda rows: rows**2 @ self.weight)
+        self.squares = counts.each(lambda rows: rows.astype(np.float64) ** 2 @ self.weight)
         # Both follow each move.
-        self.inside = counts[chosen].sum(axis=0, dtype=np.int64)
-        self.holders = np.count_nonzero(counts[~chosen, :-1], axis=0)
-
-    def _of_rows(self, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """float64 (n_groups,): a measure of the counts, some rows at a time."""
-        found = np.empty(len(self.counts))
-        for start in range(0, len(found), _ROWS_AT_ONCE):
-            rows = self.counts[start : start + _ROWS_AT_ONCE].astype(np.float64)
-            found[start : start + _ROWS_AT_ONCE] = measure(rows)
-        return found
+        self.inside = counts[chosen].sum(axis=0)
+        self.holders = counts[~chosen].sum_of(lambda rows: rows[:, :-1] > 0)
 
     def _move(self, group: int) -> None:
         sign = -1 if self.chosen[group] else 1
         self.chosen[group] ^= True
-        self.inside += sign * self.counts[group].astype(np.int64)
-        self.holders -= sign * (self.counts[group, :-1] > 0)
+        row = self.counts[group]
+        self.inside += sign * row.astype(np.int64)
+        self.holders -= sign * (row[:-1] > 0)
 
     def run(self) -> None:
         for _ in range(len(self.chosen)):
@@ -255,12 +250,13 @@ class _Balance:
     def _change(self) -> np.ndarray:
         """float64 (n_groups,): what moving each group to the other side adds to the loss."""
         pull = self.weight * (self.inside - self.wanted)
-        slope = 2 * self._of_rows(lambda rows: rows @ pull)
+        slope = 2 * self.counts.each(lambda rows: rows.astype(np.float64) @ pull)
         change: np.ndarray = self.squares + np.where(self.chosen, -slope, slope)
         return change
 
     def _movable(self) -> np.ndarray:
         """Groups that may leave their side: not the last in train with one of its labels."""
         last = np.flatnonzero(self.holders == 1)
-        movable: np.ndarray = self.chosen | ~(self.counts[:, last] > 0).any(axis=1)
+        needed = self.counts.each(lambda rows: (rows[:, last] > 0).any(axis=1))
+        movable: np.ndarray = self.chosen | ~needed
         return movable

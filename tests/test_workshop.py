@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,17 @@ def test_an_exchange_needs_both(tmp_path):
     (tmp_path / "there").mkdir()
     with pytest.raises(FileNotFoundError, match="nowhere"):
         exchange(tmp_path / "there", tmp_path / "nowhere")
+
+
+def test_a_workshop_closes_cleanly_without_a_descriptor_to_spare(tmp_path):
+    out, limits = tmp_path / "out", resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        with Workshop(out, DatasetError) as workshop:
+            (workshop.fresh / "file").write_text("whole")
+            workshop.put_in_place()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+            with pytest.raises(OSError, match="Too many open files"):
+                os.open(os.devnull, os.O_RDONLY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
