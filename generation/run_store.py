@@ -58,20 +58,27 @@ def _write_whole(temporary: Path, path: Path, lines: Iterable[str]) -> None:
 def _seal(entry: Mapping[str, Any]) -> str:
     # ASCII escapes keep U+2028 and its like from looking like line ends to other readers.
     text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
-    return f'{{"crc32":"{zlib.crc32(text.encode()):08x}","entry":{text}}}\n'
+    return f"{_opening(text)}{text}}}\n"
+
+
+def _opening(text: str) -> str:
+    return f'{{"crc32":"{zlib.crc32(text.encode()):08x}","entry":'
 
 
 def _unseal(line: str) -> dict[str, Any] | None:
-    if not line.endswith("\n"):
+    if not line.endswith("}\n"):
+        return None
+    text = line[_OPENING_LENGTH:-2]
+    if line[:_OPENING_LENGTH] != _opening(text):
         return None
     try:
-        envelope = json.loads(line)
+        entry = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(envelope, dict) or not isinstance(envelope.get("entry"), dict):
-        return None
-    entry: dict[str, Any] = envelope["entry"]
-    return entry if _seal(entry) == line and isinstance(entry.get("id"), str) else None
+    return entry if isinstance(entry, dict) and isinstance(entry.get("id"), str) else None
+
+
+_OPENING_LENGTH = len(_opening(""))
 
 
 def _read_entries(path: Path) -> tuple[list[dict[str, Any]], int]:
