@@ -8,6 +8,8 @@ from typing import overload
 
 import numpy as np
 
+Column = int | np.integer | slice
+
 
 @dataclass(frozen=True, eq=False)
 class CodedRows:
@@ -33,11 +35,11 @@ class CodedRows:
         return len(self.codes)
 
     @overload
-    def __getitem__(self, key: int | np.integer | tuple[slice, int | np.integer | slice]) -> np.ndarray: ...
+    def __getitem__(self, key: int | np.integer | tuple[slice, Column]) -> np.ndarray: ...
     @overload
     def __getitem__(self, key: np.ndarray) -> CodedRows: ...
     def __getitem__(
-        self, key: int | np.integer | np.ndarray | tuple[slice, int | np.integer | slice]
+        self, key: int | np.integer | np.ndarray | tuple[slice, Column]
     ) -> np.ndarray | CodedRows:
         """One row, one column (``[:, number]``), or the rows at some places or of a mask."""
         if isinstance(key, tuple):

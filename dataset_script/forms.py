@@ -122,13 +122,12 @@ class BandFile:
             keys = np.fromfile(self._path, dtype=np.uint64, count=self._forms, offset=place)
             order = np.argsort(keys, kind="stable")
             keys = keys[order]
-            bounds = np.concatenate(([0], np.flatnonzero(keys[1:] != keys[:-1]) + 1, [len(keys)]))
+            inner = np.zeros(max(len(keys), 1) + 1, dtype=bool)  # equal to the one before
+            inner[1 : len(keys)] = keys[1:] == keys[:-1]
             del keys
-            shared = np.flatnonzero(np.diff(bounds) > 1)
-            for start, end in zip(
-                bounds[shared].tolist(), bounds[shared + 1].tolist(), strict=True
-            ):
-                yield order[start:end]
+            edges = np.flatnonzero(inner[1:] != inner[:-1])  # of each run, its first and its last
+            for start, last in edges.reshape(-1, 2).tolist():
+                yield order[start : last + 1]
 
     def close(self) -> None:
         """Close the file."""

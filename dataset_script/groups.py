@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from datasketch import MinHash
+from datasketch.hashfunc import sha1_hash32
 from scipy import sparse
 
 from ..generation.tables_reading import read_table
@@ -30,6 +31,7 @@ SPLIT_TABLE = "split-v1"
 _MANY = 64
 _FORMS_PER_BATCH = 8192
 _FORMS_KEPT = 4096
+_PIECES_KEPT = 131_072
 _UNSPOKEN = re.compile(r"@\w+|https?://\S+|\bhttp\b|\[\w+\]")
 _APOSTROPHES = re.compile("(?<=\\w)['\u2018\u2019\u02bc`\u00b4](?=\\w)")
 _WORD = re.compile(r"\w+")
@@ -109,6 +111,7 @@ def _components(forms: SortedForms, folder: Path) -> np.ndarray:
             num_perm=rule["permutations"],
             seed=rule["seed"],
             scheme="affine32",
+            hashfunc=_piece_hash,
         )
         bands.write(start, np.array([sketch.hashvalues for sketch in sketches]))
     near, joined = _NearForms(forms), Joined(len(forms))
@@ -191,6 +194,10 @@ class _NearForms:
         ones = np.ones(len(numbers), dtype=np.int32)
         shape = (len(self._bucket), len(number_of))
         return sparse.csr_array((ones, np.array(numbers, dtype=np.int32), ends), shape=shape)
+
+
+# Few runs of letters are frequent; looked up, one costs a tenth of its hash.
+_piece_hash = lru_cache(maxsize=_PIECES_KEPT)(sha1_hash32)
 
 
 @lru_cache(maxsize=1)

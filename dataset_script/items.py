@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset, Features
+import pyarrow.compute as pc
+from datasets import ClassLabel, Features, List
 
 from ..au_mapping import ActionUnit, AUMapping, load_mapping
 from ..errors import ActionUnitError, DatasetError
@@ -104,22 +105,41 @@ class Items:
         """The rows of split ``train`` or ``test`` with all columns, 10,000 at a time."""
         chosen = np.flatnonzero(self.split.in_test == (name == TEST))
         first = first_members(self.split.groups)
-        for numbers, columns in self._columns(chosen):
-            columns[BLENDSHAPES] = self.weights[numbers].tolist()
-            columns[GROUP] = self.ids.names(first[self.split.groups[numbers]])
-            columns[VALIDATION] = self.split.in_validation[numbers].tolist()
-            ordered = {key: columns[key] for key in self.features}
-            yield Dataset.from_dict(ordered, features=self.features).data.table
+        schema = self.features.arrow_schema
+        for numbers, table in self._tables(chosen):
+            made = {
+                BLENDSHAPES: _lists_of(self.weights[numbers], schema.field(BLENDSHAPES).type),
+                GROUP: pa.array(self.ids.names(first[self.split.groups[numbers]])),
+                VALIDATION: pa.array(self.split.in_validation[numbers]),
+            }
+            columns = {
+                key: made[key] if key in made else _as_feature(table[key], feature)
+                for key, feature in self.features.items()
+            }
+            yield pa.table(columns, schema=schema)
 
-    def _columns(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, dict[str, list[Any]]]]:
+    def _tables(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, pa.Table]]:
         if isinstance(self.rows, SpooledRows):
-            for numbers, table in self.rows.tables(chosen, ROWS_PER_GROUP):
-                yield numbers, table.to_pydict()
+            yield from self.rows.tables(chosen, ROWS_PER_GROUP)
             return
         for start in range(0, len(chosen), ROWS_PER_GROUP):
             numbers = chosen[start : start + ROWS_PER_GROUP]
-            rows = [self.rows[index] for index in numbers.tolist()]
-            yield numbers, {key: [row[key] for row in rows] for key in rows[0]}
+            yield numbers, pa.Table.from_pylist([dict(self.rows[index]) for index in numbers])
+
+
+def _lists_of(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """The rows of a table of numbers as lists of one length."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=kind)
+
+
+def _as_feature(column: pa.ChunkedArray, feature: object) -> pa.Array:
+    """Labels become their class ids; everything else is as it should be."""
+    lists = column.combine_chunks()
+    if not (isinstance(feature, List) and isinstance(feature.feature, ClassLabel)):
+        return lists
+    names = pa.array(feature.feature.names)
+    numbers = pc.index_in(lists.flatten(), value_set=names).cast(pa.int64())
+    return pa.ListArray.from_arrays(lists.offsets, numbers)
 
 
 def first_members(groups: np.ndarray) -> np.ndarray:

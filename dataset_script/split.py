@@ -145,8 +145,8 @@ def _label_counts(labels: Coded, of_item: np.ndarray) -> CodedRows:
         alone = sizes[group] == 1
         codes[group[alone]] = own[alone]
         np.add.at(counts, np.searchsorted(larger, group[~alone]), has[own[~alone]])
-    different, code = np.unique(counts, axis=0, return_inverse=True)
-    codes[larger] = code.reshape(-1) + len(has)
+    different, numbers = np.unique(counts, axis=0, return_inverse=True)
+    codes[larger] = numbers.reshape(-1) + len(has)
     return CodedRows(np.concatenate([has, different]), codes)
 
 
@@ -257,6 +257,6 @@ class _Balance:
     def _movable(self) -> np.ndarray:
         """Groups that may leave their side: not the last in train with one of its labels."""
         last = np.flatnonzero(self.holders == 1)
-        needed = self.counts.each(lambda rows: (rows[:, last] > 0).any(axis=1))
+        needed = self.counts.each(lambda rows: np.any(rows[:, last] > 0, axis=1))
         movable: np.ndarray = self.chosen | ~needed
         return movable
