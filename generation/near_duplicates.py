@@ -73,7 +73,8 @@ class NearDuplicates:
 
     def __init__(self) -> None:
         self._texts: list[str] = []
-        self._by_part: dict[bytes, list[int]] = {}
+        # Most parts are one text's, and a list for each would take half of all memory.
+        self._by_part: dict[int, int | list[int]] = {}
 
     def find_or_add(self, text: str) -> int | None:
         """Return the number of the first kept text that this one repeats, or keep it.
@@ -82,16 +83,24 @@ class NearDuplicates:
         """
         wording = word(text)
         parts = _parts(wording.words)
-        for number in sorted({place for part in parts for place in self._by_part.get(part, ())}):
+        for number in sorted({place for part in parts for place in self._sharing(part)}):
             # Worked out again: there are few candidates, and wordings take much memory.
             if is_same(word(self._texts[number]), wording):
                 return number
+        number = len(self._texts)
         for part in parts:
-            sharing = self._by_part.setdefault(part, [])
-            if len(sharing) < MAX_SHARED:
-                sharing.append(len(self._texts))
+            sharing = self._by_part.setdefault(part, number)
+            if isinstance(sharing, int):
+                if sharing != number:
+                    self._by_part[part] = [sharing, number]
+            elif len(sharing) < MAX_SHARED:
+                sharing.append(number)
         self._texts.append(text)
         return None
+
+    def _sharing(self, part: int) -> Collection[int]:
+        found = self._by_part.get(part, ())
+        return (found,) if isinstance(found, int) else found
 
 
 @lru_cache(maxsize=4096)
@@ -232,7 +241,7 @@ def _heavy(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(item for item in words if item not in _table().light)
 
 
-def _parts(words: tuple[str, ...]) -> list[bytes]:
+def _parts(words: tuple[str, ...]) -> list[int]:
     """Return a key for the words as a whole and for each part: how many words, which part, it."""
     heavy = _heavy(words)
     number = len(heavy) // WORDS_PER_SLIP + 1
@@ -241,5 +250,6 @@ def _parts(words: tuple[str, ...]) -> list[bytes]:
     parts = []
     for place, (start, end) in enumerate(spans):
         content = f"{len(heavy)} {place} {' '.join(heavy[start:end])}"
-        parts.append(blake2b(content.encode("utf-8"), digest_size=8).digest())
+        digest = blake2b(content.encode("utf-8"), digest_size=8).digest()
+        parts.append(int.from_bytes(digest, "big"))
     return parts
