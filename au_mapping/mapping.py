@@ -81,6 +81,14 @@ class AUMapping:
         values = self._atoms.combine_row(self._look_up(action_units))
         return np.array(self._rule_set.apply_to_row(values), dtype=np.float32)
 
+    def check(self, action_units: Collection[str | ActionUnit]) -> None:
+        """Whether ``to_blendshapes`` would take a list of action units, without its work.
+
+        Raises:
+            ActionUnitError: As there.
+        """
+        self._look_up(action_units)
+
     def to_blendshapes_batch(
         self, lists: Iterable[Collection[str | ActionUnit]]
     ) -> NDArray[np.float32]:

@@ -149,7 +149,7 @@ def _check_blendshapes(column: pa.Array, rows: Sequence[Mapping[str, Any]], foun
 
 def _readable(mapping: AUMapping, units: Sequence[str], number: int, found: _Faults) -> bool:
     try:
-        mapping.to_blendshapes(units)
+        mapping.check(units)
     except ActionUnitError as error:
         if found.task.config != "default":  # a record's own check says it for the default config
             found.add(number, ACTION_UNITS, str(error))

@@ -27,6 +27,8 @@ _ELSEWHERE = "other"
 _SIDELESS = frozenset({"AU61", "AU62"})
 _NEW_SUBJECT = re.compile(r"(?:an?|the|his|her|their|its)\b")
 _NEAR = 1
+# Of composed descriptions little is left, and half the time something that was left before.
+_RESTS_KEPT = 4096
 
 # Unit and side: "both", "left" or "right".
 Said = tuple[str, str]
@@ -122,7 +124,12 @@ def read_free_description(
     """
     lexicon = lexicon or load_lexicon()
     worded, rest = scan_description(description, table, whole=whole)
-    return DescriptionReading(worded, frozenset(_read(rest, lexicon)))
+    return DescriptionReading(worded, _read_rest(rest, lexicon))
+
+
+@lru_cache(maxsize=_RESTS_KEPT)
+def _read_rest(text: str, lexicon: DescriptionLexicon) -> frozenset[Said]:
+    return frozenset(_read(text, lexicon))
 
 
 def _read(text: str, lexicon: DescriptionLexicon) -> Iterator[Said]:

@@ -134,7 +134,7 @@ def record_fault(
     if record["mapping_version"] != mapping.version:
         return f"mapping_version: {record['mapping_version'][:40]} is not {mapping.version}"
     try:
-        mapping.to_blendshapes(record["action_units"])
+        mapping.check(record["action_units"])
     except ActionUnitError as error:
         return f"action_unit: {error}"
     return None
