@@ -81,7 +81,11 @@ def annotate(
         typer.Option(help="For generate: NAME=VALUE, such as temperature=0.7; repeatable."),
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="llama-cpp: in this process. openai: a server that speaks it.")
+        Engine,
+        typer.Option(
+            help="llama-cpp: in this process. openai: a server that speaks it. llama-cpp-chat: in "
+            "this process, as llama_cpp.server answers (docs/engines.md)."
+        ),
     ] = Engine.llama_cpp,
     base_url: Annotated[
         str | None,
@@ -91,14 +95,17 @@ def annotate(
         ),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option(min=1, max=1024, help="For openai: requests at the same time.")
-    ] = 4,
+        int | None,
+        typer.Option(min=1, max=1024, help="For openai: requests at the same time; else 4."),
+    ] = None,
     request_timeout: Annotated[
-        float, typer.Option(min=0.1, help="For openai: seconds that one request may take.")
-    ] = 120.0,
+        float | None,
+        typer.Option(min=0.1, help="For openai: seconds that one request may take; else 120."),
+    ] = None,
     request_retries: Annotated[
-        int, typer.Option(min=0, max=100, help="For openai: how often a failed request is resent.")
-    ] = 6,
+        int | None,
+        typer.Option(min=0, max=100, help="For openai: resendings of a failed request; else 6."),
+    ] = None,
     on: Place = None,
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = 0.0,
@@ -117,9 +124,9 @@ def annotate(
     from .generation import (
         AnnotationConfig,
         LabelUse,
-        ServerSettings,
         parse_corpus_option,
         parse_ray_option,
+        parse_server_options,
         parse_settings,
     )
     from .generation import annotate as run_annotation
@@ -127,8 +134,7 @@ def annotate(
 
     ray = parse_ray_option(on, actors, gpus_per_actor)
     options: dict[str, Any] = {"workers": workers} if workers else {}
-    if base_url is not None:
-        options["server"] = ServerSettings(base_url, concurrency, request_timeout, request_retries)
+    server = parse_server_options(base_url, concurrency, request_timeout, request_retries)
     if ray is not None:
         options.setdefault("workers", 1)  # of each actor
         if estimate:
@@ -141,6 +147,7 @@ def annotate(
         out=out,
         model=model,
         engine=engine.value,
+        server=server,
         strategy=strategy.value if strategy else "",
         labels=LabelUse(labels.value),
         tagger=tagger,

@@ -20,6 +20,7 @@ class Engine(StrEnum):
     """Where the model runs that ``annotate`` asks."""
 
     llama_cpp = "llama-cpp"
+    llama_cpp_chat = "llama-cpp-chat"
     openai = "openai"
 
 

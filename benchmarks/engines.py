@@ -1,13 +1,16 @@
-"""A server against the engine in this process: items a second, and how far their records agree.
+"""Do a plain run, a server and Ray give equal records? And how many items a second?
 
-python benchmarks/engines.py [--items 24] [--corpus NAME=PATH] [--concurrency 1 4] [--json]
+python benchmarks/engines.py [--items 24] [--corpus NAME=PATH] [--runs plain server ray] [--out DIR]
 
-Starts llama-cpp-python's own server with one model on loopback, one thread, as the engine
-in this process has. Both annotate the same transcripts at temperature 0 without retries, with the
-prompt `generate-v1-short`. `plain` is the product as it is; `plain-schema` is the same engine held
-to the JSON schema that the server gets, which separates what the grammar does from what the engine
-does. Of two lists of outcomes it counts: records equal, records that differ, and records that only
-one side has; and, of all transcripts, those with equal outcomes, reasons included.
+`plain` is `annotate --engine llama-cpp-chat`; `ray` is the same on two actors; `server` is
+`annotate --engine openai` against llama-cpp-python's own server on loopback, started here with the
+flags of docs/engines.md. `llama-cpp` is `generate` with the grammar of this project, which a server
+has not. All are whole runs of the product with the same seed, prompt `generate-v1-short`, one
+thread each.
+
+An outcome is a record with all its fields (but `annotator`, which names the engine), or the whole
+reason why there is none. Every run is compared with the first one. With `--out` the run folders
+stay, and a second call goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -27,51 +31,28 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from countenance.au_mapping import load_mapping
 from countenance.generation import (
+    AnnotationConfig,
     CorpusSpec,
     GenerateSettings,
     LabelUse,
+    RaySettings,
     ServerSettings,
+    annotate,
     parse_corpus_option,
-    read_corpora,
+    read_records,
 )
-from countenance.generation.generate import GenerateAnnotator
-from countenance.generation.generate_prompt import GeneratePrompt
-from countenance.generation.generate_strategy import GenerateStrategy
-from countenance.generation.grammar import GrammarCompiler
+from countenance.generation.local_chat import CONTEXT_TOKENS
 from countenance.generation.model_files import resolve_model
-from countenance.generation.server_annotator import ServerAnnotator, ServerModel, wire_schema
+from countenance.generation.run_store import REJECTS
 
-NAME = "packaged"
-SETTINGS = GenerateSettings(temperature=0.0, retries=0)
-
-
-class SchemaCompiler(GrammarCompiler):
-    """Holds the engine in this process to the schema that a server gets, written without blanks."""
-
-    def _compile(self, emotions: tuple[str, ...] | None) -> Any:  # noqa: ANN401 - untyped
-        from llguidance import LLMatcher
-
-        prompt, mapping, _ = self._source
-        schema = {
-            **wire_schema(prompt, mapping, emotions),
-            "x-guidance": {
-                "whitespace_flexible": False,
-                "item_separator": ",",
-                "key_separator": ":",
-            },
-        }
-        grammar = LLMatcher.grammar_from_json_schema(schema)
-        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
-        if matcher.is_error():
-            raise SystemExit(matcher.get_error())
-        return matcher
+NAME = "model-here"
+RUNS = ("plain", "server", "ray", "llama-cpp")
 
 
 @contextmanager
-def llama_server(model: Path, context: int = 1024) -> Iterator[str]:
-    """llama-cpp-python's server with one model; gives its base URL."""
+def llama_server(model: Path) -> Iterator[str]:
+    """llama-cpp-python's server with one model, each token decoded alone; gives its base URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -80,10 +61,9 @@ def llama_server(model: Path, context: int = 1024) -> Iterator[str]:
         "model_alias": NAME,
         "host": "127.0.0.1",
         "port": port,
-        "n_ctx": context,
+        "n_ctx": CONTEXT_TOKENS,
+        "n_batch": 1,
         "n_threads": 1,
-        "n_threads_batch": 1,
-        "flash_attn": "true",
         "logits_all": "false",
         "verbose": "false",
     }
@@ -115,105 +95,133 @@ def wait_for(process: subprocess.Popen[bytes], url: str, seconds: float = 180.0)
     raise RuntimeError(f"the server did not answer within {seconds:g} s")
 
 
-def annotated(annotator: Any, transcripts: list[Any], labels: LabelUse) -> dict[str, Any]:  # noqa: ANN401
-    """Outcomes by text, and the rate."""
-    strategy = GenerateStrategy(annotator, labels)
-    started = time.perf_counter()
-    outcomes = {item.text: shape(face) for item, face in strategy.faces(transcripts)}
-    seconds = time.perf_counter() - started
-    return {"outcomes": outcomes, "items_per_second": round(len(transcripts) / seconds, 3)}
+def annotated(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Make or continue one run; its outcomes by id, and the session's rate."""
+    model = resolve_model(arguments.model)
+    common: dict[str, Any] = {
+        "corpora": (
+            parse_corpus_option(arguments.corpus) if arguments.corpus else CorpusSpec("samples"),
+        ),
+        "out": folder,
+        "strategy": "generate",
+        "prompt_version": "generate-v1-short",
+        "labels": LabelUse(arguments.labels),
+        "limit": arguments.items,
+        "seed": arguments.seed,
+        "workers": 1,
+        "generation": GenerateSettings(
+            temperature=arguments.temperature, retries=arguments.retries
+        ),
+    }
+    here = {"model": str(model.path), "engine": "llama-cpp-chat"}
+    if name == "server":
+        with llama_server(model.path) as url:
+            server = ServerSettings(url, concurrency=arguments.concurrency, timeout=600)
+            annotate(AnnotationConfig(model=NAME, engine="openai", server=server, **common))
+    elif name == "ray":
+        annotate(AnnotationConfig(**here, **common), ray=RaySettings(actors=arguments.actors))
+    elif name == "llama-cpp":
+        annotate(AnnotationConfig(model=str(model.path), engine="llama-cpp", **common))
+    else:
+        annotate(AnnotationConfig(**here, **common))
+    statistics = json.loads((folder / "stats.json").read_text("utf-8"))
+    return {
+        "outcomes": outcomes(folder),
+        "accepted": statistics["accepted"],
+        "rejected": statistics["rejected"],
+        "items_per_second": statistics["last_session"]["items_per_second"],
+    }
 
 
-def shape(face: Any) -> Any:  # noqa: ANN401 - a Face or a reason
-    """What is compared."""
-    if isinstance(face, str):
-        return face
-    return [list(face.feeling.emotions), face.description, face.action_units]
+def outcomes(run: Path) -> dict[str, Any]:
+    """What became of every transcript: its record, or the reason why there is none."""
+    found: dict[str, Any] = {
+        record["id"]: {key: value for key, value in record.items() if key != "annotator"}
+        for record in read_records(run)
+    }
+    rejects = run / REJECTS
+    for line in rejects.read_text("utf-8").splitlines() if rejects.exists() else ():
+        entry = json.loads(line)["entry"]
+        found[entry["id"]] = entry["reason"]
+    return found
 
 
 def compare(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """How far two lists of outcomes agree."""
-    pairs = [(first[text], second[text]) for text in first]
-    records = [pair for pair in pairs if not any(isinstance(side, str) for side in pair)]
+    """How far two sets of outcomes agree."""
+    pairs = [(first.get(item), second.get(item)) for item in sorted({*first, *second})]
+    both = [pair for pair in pairs if all(isinstance(side, dict) for side in pair)]
     return {
         "transcripts": len(pairs),
         "equal_outcomes": sum(a == b for a, b in pairs),
-        "records_in_both": len(records),
-        "records_equal": sum(a == b for a, b in records),
-        "records_only_here": sum(isinstance(b, str) and not isinstance(a, str) for a, b in pairs),
-        "records_only_there": sum(isinstance(a, str) and not isinstance(b, str) for a, b in pairs),
+        "records_in_both": len(both),
+        "records_equal": sum(a == b for a, b in both),
+        "records_only_first": sum(isinstance(a, dict) > isinstance(b, dict) for a, b in pairs),
+        "records_only_second": sum(isinstance(a, dict) < isinstance(b, dict) for a, b in pairs),
         "differing": [pair for pair in pairs if pair[0] != pair[1]],
     }
 
 
-def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measure all, one after the other."""
-    corpus = parse_corpus_option(arguments.corpus) if arguments.corpus else CorpusSpec("samples")
-    transcripts = list(read_corpora([corpus], limit=arguments.items).transcripts)
-    mapping, prompt = load_mapping(), GeneratePrompt.load("generate-v1-short")
-    labels = LabelUse(arguments.labels)
-    found: dict[str, Any] = {}
-    model = resolve_model(arguments.model)
-    with GenerateAnnotator(model, prompt, SETTINGS, 0, mapping) as plain:
-        found["plain"] = annotated(plain, transcripts, labels)
-        compiler = plain._compiler
-        plain._compiler = SchemaCompiler(plain._vocabulary, *compiler._source)
-        found["plain-schema"] = annotated(plain, transcripts, labels)
-    with llama_server(model.path) as url:
-        for count in arguments.concurrency:
-            server = ServerSettings(url, concurrency=count, timeout=600)
-            with ServerAnnotator(
-                ServerModel(NAME), server, prompt, SETTINGS, 0, mapping
-            ) as annotator:
-                found[f"server-{count}"] = annotated(annotator, transcripts, labels)
-    server_runs = [name for name in found if name.startswith("server")]
-    agreement = {
-        f"{name} against {other}": compare(found[name]["outcomes"], found[other]["outcomes"])
-        for other in ("plain", "plain-schema", *server_runs[:1])
-        for name in server_runs
-        if name != other
-    }
-    rates = {name: value["items_per_second"] for name, value in found.items()}
-    name = model.annotator
+def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Make all runs, one after the other, and compare them with the first."""
+    runs = {name: annotated(name, folder / name, arguments) for name in arguments.runs}
+    first, *others = runs
     return {
-        "model": name,
-        "items": len(transcripts),
-        "items_per_second": rates,
-        "agreement": agreement,
+        "model": resolve_model(arguments.model).annotator,
+        "corpus": arguments.corpus or "samples",
+        "items": arguments.items,
+        "temperature": arguments.temperature,
+        "retries": arguments.retries,
+        "seed": arguments.seed,
+        "runs": runs,
+        "agreement": {
+            f"{first}, {name}": compare(runs[first]["outcomes"], runs[name]["outcomes"])
+            for name in others
+        },
     }
 
 
 def show(result: dict[str, Any]) -> None:
     """Print the result as tables."""
-    print(f"{result['items']} transcripts, {result['model']}, temperature 0, one thread each")
-    print(f"\n{'engine':<16}{'items/s':>9}")
-    for name, rate in result["items_per_second"].items():
-        print(f"{name:<16}{rate:>9}")
-    columns = ("equal_outcomes", "records_in_both", "records_equal")
-    columns += ("records_only_here", "records_only_there")
-    print(f"\n{'':<32}" + "".join(f"{name:>20}" for name in columns))
+    print(
+        f"{result['corpus']}, {result['model']}, temperature {result['temperature']:g}, "
+        f"{result['retries']} retries, seed {result['seed']}, one thread each"
+    )
+    print(f"\n{'run':<12}{'outcomes':>10}{'records':>10}{'items/s':>10}")
+    for name, found in result["runs"].items():
+        columns = (len(found["outcomes"]), found["accepted"], found["items_per_second"])
+        print(f"{name:<12}" + "".join(f"{value:>10}" for value in columns))
+    columns = ("transcripts", "equal_outcomes", "records_in_both", "records_equal")
+    columns += ("records_only_first", "records_only_second")
+    print(f"\n{'':<18}" + "".join(f"{name:>20}" for name in columns))
     for name, counts in result["agreement"].items():
-        print(f"{name:<32}" + "".join(f"{counts[column]:>20}" for column in columns))
+        print(f"{name:<18}" + "".join(f"{counts[column]:>20}" for column in columns))
 
 
 def main() -> None:
     """Measure and print."""
+    usual = GenerateSettings()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=24, help="transcripts")
     parser.add_argument("--corpus", help="NAME=PATH as for annotate; the packaged ones by default")
     parser.add_argument("--model", default="packaged", help="or the path of a GGUF file")
     parser.add_argument("--labels", choices=["use", "ignore"], default="use", help="human tags")
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--out", type=Path, help="also write the whole result to this JSON file")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=["plain", "server", "ray"])
+    parser.add_argument("--temperature", type=float, default=usual.temperature)
+    parser.add_argument("--retries", type=int, default=usual.retries)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--concurrency", type=int, default=4, help="requests to the server")
+    parser.add_argument("--actors", type=int, default=2, help="of the Ray run")
+    parser.add_argument("--out", type=Path, help="keep the run folders and result.json here")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    result = run(arguments)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(result, indent=1), "utf-8")
-    if arguments.json:
-        print(json.dumps(result))
-    else:
-        show(result)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.out or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        result = run(arguments, folder)
+        if arguments.out:
+            text = json.dumps(result, indent=1)
+            (folder / f"result-{'-'.join(arguments.runs)}.json").write_text(text, "utf-8")
+    print(json.dumps(result)) if arguments.json else show(result)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from .annotate import annotate
 from .annotation_config import AnnotationConfig, parse_settings
-from .chat_server import ServerSettings
+from .chat_server import ServerSettings, parse_server_options
 from .consistency import item_faults
 from .corpora import CorpusReading, CorpusSpec, parse_corpus_option, read_corpora
 from .corpora_tables import describe_corpus, emotion_names, known_corpora
@@ -49,6 +49,7 @@ __all__ = [
     "load_reference",
     "parse_corpus_option",
     "parse_ray_option",
+    "parse_server_options",
     "parse_settings",
     "part_checksums",
     "read_corpora",

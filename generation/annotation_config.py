@@ -6,24 +6,27 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..au_mapping import AUMapping
 from ..errors import RunError
-from .chat_server import ServerSettings
+from .chat_model import ChatModel
+from .chat_server import ChatServer, ServerModel, ServerSettings
 from .corpora import CorpusSpec
 from .generate_sampling import GenerateSettings
-from .generate_strategy import open_generate_strategy, open_server_strategy
+from .generate_strategy import open_chat_strategy, open_generate_strategy
 from .labels import LabelUse
+from .local_chat import LocalChat
 from .model_files import PACKAGED, GgufModel, resolve_model
 from .score_strategy import CALIBRATION, open_score_strategy
-from .server_annotator import ServerModel
 from .strategy import Strategy
 
 SCORE = "score"
 GENERATE = "generate"
 IN_PROCESS = "llama-cpp"
+LOCAL_CHAT = "llama-cpp-chat"
 SERVER = "openai"
 MAX_SEED = 2**32 - 1
 _PROMPTS = {SCORE: "score-v2", GENERATE: "generate-v1"}
@@ -44,10 +47,11 @@ class AnnotationConfig:
         corpora: Where the transcripts come from; several add up.
         out: The run folder; an unfinished run with the same settings is continued.
         model: ``packaged`` or the path of a GGUF file; with a server, the server's name of it.
-        engine: ``llama-cpp``, in this process, or ``openai``, a server.
+        engine: ``llama-cpp``, in this process; ``openai``, a server; or ``llama-cpp-chat``, in this
+            process as llama_cpp.server would answer.
         server: How the server is reached; for ``openai`` only.
-        strategy: ``score`` or ``generate``; empty takes ``score`` for the packaged model, whose
-            free text is poor, and ``generate`` for any other.
+        strategy: ``score`` or ``generate``; empty takes ``score`` for the packaged model on
+            ``llama-cpp``, since its free text is poor, and ``generate`` for any other.
         labels: What human labels are used for.
         tagger: For ``score``: ``llm``, ``head`` or a head's folder; None takes the packaged head
             where it was fitted on this model and prompt.
@@ -81,7 +85,8 @@ class AnnotationConfig:
             raise RunError(f"seed: expected 0 to {MAX_SEED}, found {self.seed}")
         if self.workers < 1:
             raise RunError(f"workers: expected 1 or more, found {self.workers}")
-        strategy = self.strategy or (SCORE if self.model == PACKAGED else GENERATE)
+        scored = self.model == PACKAGED and self.engine != LOCAL_CHAT
+        strategy = self.strategy or (SCORE if scored else GENERATE)
         if strategy not in _PROMPTS:
             raise RunError(f"strategy: expected {' or '.join(_PROMPTS)}, found {strategy!r}")
         if strategy == GENERATE and self.tagger is not None:
@@ -92,28 +97,34 @@ class AnnotationConfig:
 
 
 def _check_engine(config: AnnotationConfig, strategy: str) -> None:
+    if config.engine not in (IN_PROCESS, LOCAL_CHAT, SERVER):
+        expected = f"{IN_PROCESS}, {LOCAL_CHAT} or {SERVER}"
+        raise RunError(f"engine: expected {expected}, found {config.engine!r}")
+    if config.engine == SERVER:
+        _check_server(config)
+    elif config.server is not None:
+        raise RunError(f"base-url: only the engine '{SERVER}' has one; add --engine {SERVER}")
     if config.engine == IN_PROCESS:
-        if config.server is not None:
-            raise RunError(f"base-url: only the engine '{SERVER}' has one; add --engine {SERVER}")
         return
-    if config.engine != SERVER:
-        raise RunError(f"engine: expected {IN_PROCESS} or {SERVER}, found {config.engine!r}")
+    if strategy == SCORE:
+        raise RunError(
+            "strategy: 'score' reads probabilities and hidden states inside the model, which a "
+            f"chat does not give; take --strategy {GENERATE} or --engine {IN_PROCESS}"
+        )
+    for name in ("slots", "transcript_tokens"):
+        if getattr(config.generation, name) != getattr(GenerateSettings(), name):
+            raise RunError(
+                f"setting {name}: belongs to --engine {IN_PROCESS}; a chat has only its context"
+            )
+
+
+def _check_server(config: AnnotationConfig) -> None:
     if config.server is None:
         raise RunError("engine: a server needs --base-url, such as http://127.0.0.1:8080/v1")
     if config.model == PACKAGED or not config.model.strip():
         raise RunError("model: name the server's model, as its /v1/models lists it, with --model")
-    if strategy == SCORE:
-        raise RunError(
-            "strategy: 'score' reads probabilities and hidden states inside the model, which a "
-            f"server does not give; take --strategy {GENERATE} or --engine {IN_PROCESS}"
-        )
     if config.gpu_layers:
         raise RunError("gpu-layers: the server decides where its model's layers lie; leave it out")
-    for name in ("slots", "transcript_tokens"):
-        if getattr(config.generation, name) != getattr(GenerateSettings(), name):
-            raise RunError(
-                f"setting {name}: belongs to --engine {IN_PROCESS}; a server has its own limits"
-            )
 
 
 def resolve_annotator(config: AnnotationConfig) -> GgufModel | ServerModel:
@@ -175,16 +186,15 @@ def open_strategy(
             cannot be used.
         TableError: Unknown prompt or head.
     """
-    if isinstance(model, ServerModel):
-        assert config.server, "checked by the configuration"
-        with open_server_strategy(
-            model,
-            config.server,
+    if isinstance(model, ServerModel) or config.engine == LOCAL_CHAT:
+        with open_chat_strategy(
+            partial(_open_chat, config, model),
             mapping,
             prompt_version=config.prompt_version,
             settings=config.generation,
             labels=config.labels,
             seed=config.seed,
+            concurrency=config.server.concurrency if config.server else 1,
         ) as answered:
             yield answered
     elif config.strategy == SCORE:
@@ -212,3 +222,10 @@ def open_strategy(
             gpu_layers=config.gpu_layers,
         ) as written:
             yield written
+
+
+def _open_chat(config: AnnotationConfig, model: GgufModel | ServerModel) -> ChatModel:
+    if isinstance(model, GgufModel):
+        return LocalChat(model, gpu_layers=config.gpu_layers, threads=config.workers)
+    assert config.server, "checked by the configuration"
+    return ChatServer(model.name, config.server)

@@ -1,8 +1,8 @@
 """The one thing that ``generate`` asks of an engine: whole annotations, in order, with reasons.
 
-Two engines keep to it: ``GenerateAnnotator`` (llama.cpp in this process) and ``ServerAnnotator``
-(a model behind an OpenAI-compatible server). Everything around them (human tags, records, the run
-folder) does not know which of the two it has.
+Two classes keep to it: ``GenerateAnnotator`` (llama.cpp in batches, in this process) and
+``ChatAnnotator`` (a chat model: an OpenAI-compatible server, or llama.cpp as such a server uses
+it). Everything around them (human tags, records, the run folder) does not know which it has.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import EngineError, MissingDependencyError, RunError
+from .chat_model import ChatAnswer, ChatError, as_engine_error
 from .chat_template import Message
+from .server_dialects import DIALECTS, Dialect, find_dialect
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _SHOWN = 160
@@ -67,35 +69,48 @@ def _check_url(url: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class ChatAnswer:
-    """What the model wrote.
+def parse_server_options(
+    base_url: str | None,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    request_retries: int | None = None,
+) -> ServerSettings | None:
+    """The settings that ``--base-url`` and the options beside it stand for; None without.
+
+    Raises:
+        RunError: A value is out of its range, or one of the others stands without ``base_url``.
+    """
+    others = {
+        "concurrency": concurrency,
+        "timeout": timeout,
+        "request_retries": request_retries,
+    }
+    given: dict[str, Any] = {name: value for name, value in others.items() if value is not None}
+    if base_url is not None:
+        return ServerSettings(base_url, **given)
+    if given:
+        raise RunError(
+            "concurrency, request-timeout, request-retries: only requests to a server have them; "
+            "add --engine openai and --base-url"
+        )
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerModel:
+    """A model that a server has; its file is not at hand.
 
     Attributes:
-        text: Its answer; "" where it gave none.
-        finished: False where the token limit cut it off.
-        build: What the server calls its build and settings, if it says so.
+        name: What the server calls it.
     """
 
-    text: str
-    finished: bool
-    build: str
+    name: str
+    sha256: None = None
 
-
-class ChatError(Exception):
-    """A request that got no answer, in one line.
-
-    Attributes:
-        status: The HTTP status, or 0 where there was none.
-        code: The API's own words for it (``invalid_request_error context_length_exceeded``).
-        passing: The same request may succeed later.
-    """
-
-    def __init__(self, reason: str, status: int, code: str, *, passing: bool) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.code = code
-        self.passing = passing
+    @property
+    def annotator(self) -> str:
+        """The provenance name in every record."""
+        return f"{self.name}@openai"
 
 
 class ChatServer:
@@ -109,6 +124,8 @@ class ChatServer:
         MissingDependencyError: The extra ``openai`` is not installed.
     """
 
+    kind = "server"
+
     def __init__(self, model: str, settings: ServerSettings) -> None:
         try:
             import httpx2
@@ -120,7 +137,9 @@ class ChatServer:
                 "--engine openai needs the openai client: pip install 'countenance[openai]'"
             ) from None
         self.model = model
-        self.url = settings.base_url
+        self.place = settings.base_url
+        self._build = ""
+        self._weights: dict[str, int] = {}
         self._seconds = settings.timeout
         self._key = os.environ.get(KEY_VARIABLE, "")
         self._openai = openai
@@ -142,6 +161,42 @@ class ChatServer:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+    async def open(self) -> Dialect:
+        """See that it has the model, and how it is told to hold an answer to a schema.
+
+        Raises:
+            EngineError: No answer, no such model, or no answer that keeps to a schema.
+        """
+        self._weights = await self._listed_weights()
+        return await find_dialect(self, DIALECTS)
+
+    async def _listed_weights(self) -> dict[str, int]:
+        """What the server's list says of the model's weights; refuses a model not listed."""
+        try:
+            rows = await self.models()
+        except ChatError as error:
+            remedy = "start the server, or mend --base-url or the key"
+            raise as_engine_error(self, error, remedy) from None
+        names = [self.shown(row["id"]) for row in rows]
+        found = [row for row in rows if row["id"] == self.model]
+        if rows and not found:
+            listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            raise EngineError(
+                f"{self.place}: no model {self.model!r}; --model must name one of its own: {listed}"
+            )
+        about = found[0].get("meta") if found else None
+        keys = ("n_params", "n_vocab", "n_embd", "size")
+        about = about if isinstance(about, dict) else {}
+        return {key: about[key] for key in keys if isinstance(about.get(key), int)}
+
+    def identity(self) -> dict[str, Any]:
+        """What it says of its build and weights, in the list and in its last answer."""
+        return {
+            "engine": "openai",
+            "server_build": self._build,
+            "server_weights": self._weights,
+        }
 
     async def models(self) -> list[dict[str, Any]]:
         """What the server lists; empty where it keeps no list.
@@ -169,11 +224,11 @@ class ChatServer:
         *,
         retries: int | None = None,
     ) -> ChatAnswer:
-        """Send one conversation.
+        """Send one conversation; see ``ChatModel``.
 
         Args:
             messages: ``{"role", "content"}`` each.
-            options: Arguments of the API (``temperature``, ``max_tokens``, ``response_format``).
+            options: Arguments of the API.
             extra: Arguments that are not in OpenAI's own API.
             retries: Instead of the settings' ``request_retries``.
 
@@ -193,10 +248,10 @@ class ChatServer:
         if not isinstance(choice, dict) or not isinstance(message, dict):
             raise ChatError(f"no chat completion: {self.shown(data)}", 200, "", passing=True)
         text, build = message.get("content"), data.get("system_fingerprint")
+        self._build = build if isinstance(build, str) else ""
         return ChatAnswer(
             text=text if isinstance(text, str) else "",
             finished=choice.get("finish_reason") != "length",
-            build=build if isinstance(build, str) else "",
         )
 
     async def _send(self, request: Any) -> dict[str, Any]:  # noqa: ANN401 - the library's coroutine
@@ -238,8 +293,3 @@ class ChatServer:
             text = text.replace(self._key, "***")
         line = " ".join("".join(c if c.isprintable() else " " for c in text[:4000]).split())
         return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
-
-
-def as_engine_error(server: ChatServer, error: ChatError, remedy: str) -> EngineError:
-    """One line for the user."""
-    return EngineError(f"{server.url}: {error}; {remedy}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from ..au_mapping import AUMapping
 from .answer_engine import AnswerEngine, GeneratedFace
-from .chat_server import ServerSettings
+from .chat_annotator import ChatAnnotator
+from .chat_model import ChatModel
 from .generate import GenerateAnnotator
 from .generate_prompt import GeneratePrompt
 from .generate_sampling import GenerateSettings
 from .labels import Feeling, LabelUse, ModelTags, human_emotions
 from .model_files import GgufModel
-from .server_annotator import ServerAnnotator, ServerModel
 from .strategy import Face
 from .transcripts import Transcript
 
@@ -96,23 +96,23 @@ def open_generate_strategy(
 
 
 @contextmanager
-def open_server_strategy(
-    model: ServerModel,
-    server: ServerSettings,
+def open_chat_strategy(
+    open_chat: Callable[[], ChatModel],
     mapping: AUMapping,
     *,
     prompt_version: str,
     settings: GenerateSettings,
     labels: LabelUse,
     seed: int,
+    concurrency: int = 1,
 ) -> Iterator[GenerateStrategy]:
-    """Reach the server, and see that it has the model and can do the task.
+    """Load a chat model or reach its server, and see that it can do the task.
 
     Raises:
-        EngineError: See ``ServerAnnotator``.
-        MissingDependencyError: The extra ``openai`` is not installed.
+        EngineError: See ``ChatAnnotator``.
+        MissingDependencyError: A server, and the extra ``openai`` is not installed.
         TableError: Unknown prompt.
     """
     prompt = GeneratePrompt.load(prompt_version)
-    with ServerAnnotator(model, server, prompt, settings, seed, mapping) as annotator:
+    with ChatAnnotator(open_chat(), prompt, settings, seed, mapping, concurrency) as annotator:
         yield GenerateStrategy(annotator, labels)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EngineError
-from .chat_server import ChatError, ChatServer, as_engine_error
+from .chat_model import ChatError, ChatModel, as_engine_error
 
 _QUESTION = "Say good morning."
 _WORD = "countenance-is-ready"
@@ -63,7 +63,7 @@ DIALECTS = (
 )
 
 
-async def find_dialect(server: ChatServer, dialects: Sequence[Dialect]) -> Dialect:
+async def find_dialect(server: ChatModel, dialects: Sequence[Dialect]) -> Dialect:
     """The first dialect in which the server keeps to a schema.
 
     Raises:
@@ -94,8 +94,8 @@ async def find_dialect(server: ChatServer, dialects: Sequence[Dialect]) -> Diale
         if _is_the_word(answer.text):
             return dialect
     raise EngineError(
-        f"{server.url}: no answer that keeps to a JSON schema ({reason}); take a server that gives "
-        "such answers: llama-server, vLLM, llama_cpp.server"
+        f"{server.place}: no answer that keeps to a JSON schema ({reason}); take a server that "
+        "gives such answers: llama-server, vLLM, llama_cpp.server"
     )
 
 

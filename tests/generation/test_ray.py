@@ -27,6 +27,7 @@ from countenance.errors import MissingDependencyError, RunError
 from countenance.generation import (
     AnnotationConfig,
     CorpusSpec,
+    GenerateSettings,
     RaySettings,
     Transcript,
     annotate,
@@ -298,6 +299,27 @@ def test_parts_that_waited_are_not_made_again(sample_run, tmp_path, description)
     found = {r["id"]: r for r in read_records(run)}
     assert found[marked["id"]]["description"] == "kept"
     assert len(found) == 60
+
+
+def test_an_actor_with_a_chat_model_makes_the_records_of_a_plain_run(tmp_path):
+    """Two lines, whatever becomes of them: what an actor answered before changes nothing."""
+    chat = {
+        "engine": "llama-cpp-chat",
+        "prompt_version": "generate-v1-short",
+        "generation": GenerateSettings(retries=0, max_tokens=80),
+    }
+    plain, run = (config(tmp_path / name, limit=2, **chat) for name in ("plain", "run"))
+    annotate(plain)
+    described = describe_annotator(run)
+    assert described.identity == read_manifest(plain.out)["identity"]
+    assert described.identity["engine"] == "llama-cpp-chat"
+    actor = AnnotationActor(run, described)
+    for transcript in read_corpora(SAMPLES, limit=2).transcripts[::-1]:
+        actor(transcripts_table([transcript]))
+    assert annotate(run)["last_session"]["items"] == 2
+    for name in ("rejects.jsonl", *(str(p.relative_to(plain.out)) for p in part_files(plain.out))):
+        if (plain.out / name).exists():
+            assert (run.out / name).read_bytes() == (plain.out / name).read_bytes()
 
 
 def test_an_actor_that_would_annotate_otherwise_does_nothing(tmp_path, description):

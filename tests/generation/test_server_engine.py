@@ -1,4 +1,7 @@
-"""`--engine openai` against a real server: llama-cpp-python's own, with the packaged model."""
+"""`--engine openai` against a real server: llama-cpp-python's own, with the packaged model.
+
+And `--engine llama-cpp-chat`, which answers the same without the server.
+"""
 
 import json
 import socket
@@ -20,23 +23,20 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from countenance.au_mapping import load_mapping
+from countenance.errors import EngineError
 from countenance.generation import (
     GenerateSettings,
     ServerSettings,
     Transcript,
 )
 from countenance.generation.answer_engine import GeneratedFace
-from countenance.generation.generate import GenerateAnnotator
+from countenance.generation.chat_annotator import ChatAnnotator
+from countenance.generation.chat_request import wire_schema, without_control_tokens
+from countenance.generation.chat_server import ChatServer
 from countenance.generation.generate_prompt import GeneratePrompt
-from countenance.generation.grammar import GrammarCompiler
 from countenance.generation.llama_engine import LlamaWeights
+from countenance.generation.local_chat import LocalChat
 from countenance.generation.model_files import resolve_model
-from countenance.generation.server_annotator import (
-    ServerAnnotator,
-    ServerModel,
-    wire_schema,
-    without_control_tokens,
-)
 
 ALIAS = "smollm2-here"
 LINES = tuple(
@@ -49,7 +49,12 @@ LINES = tuple(
         )
     )
 )
-GREEDY = GenerateSettings(temperature=0.0, retries=0, slots=4, max_tokens=120)
+MORE_LINES = (
+    Transcript("We carried the piano up four floors and then down again.", "test", "3"),
+    Transcript("Nobody claps like that for a song they hate.", "test", "4"),
+)
+READY = "countenance-is-ready"
+GREEDY = GenerateSettings(temperature=0.0, retries=0, max_tokens=120)
 
 
 def short_prompt():
@@ -71,7 +76,7 @@ def url():
         port = probe.getsockname()[1]
     options = ("--model", resolve_model().path, "--model_alias", ALIAS, "--port", port)
     options += ("--host", "127.0.0.1", "--n_ctx", 1024, "--n_threads", 1, "--n_threads_batch", 1)
-    options += ("--flash_attn", "true", "--logits_all", "false", "--verbose", "false")
+    options += ("--n_batch", 1, "--logits_all", "false", "--verbose", "false")
     process = subprocess.Popen(
         [sys.executable, "-m", "llama_cpp.server", *map(str, options)],
         stdout=subprocess.DEVNULL,
@@ -92,24 +97,10 @@ def url():
 
 @pytest.fixture(scope="module")
 def on_the_server(url):
-    reach = ServerSettings(url, concurrency=2, timeout=300)
-    model = ServerModel(ALIAS)
-    with ServerAnnotator(model, reach, short_prompt(), GREEDY, 0, load_mapping()) as annotator:
+    server = ChatServer(ALIAS, ServerSettings(url, timeout=300))
+    parts = (short_prompt(), GREEDY, 0, load_mapping())
+    with ChatAnnotator(server, *parts, concurrency=2) as annotator:
         yield annotator
-
-
-class SchemaCompiler(GrammarCompiler):
-    """Holds the engine in this process to the schema that a server gets, and to nothing more."""
-
-    def _compile(self, emotions):
-        from llguidance import LLMatcher
-
-        prompt, mapping, _ = self._source
-        plain = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
-        schema = {**wire_schema(prompt, mapping, emotions), "x-guidance": plain}
-        matcher = LLMatcher(self._tokenizer, LLMatcher.grammar_from_json_schema(schema))
-        assert not matcher.is_error(), matcher.get_error()
-        return matcher
 
 
 @pytest.fixture(scope="module")
@@ -122,15 +113,61 @@ def known_tags(transcript):
     return ("annoyance", "fear") if transcript == LINES[2] else ()
 
 
-def test_the_server_and_the_same_engine_here_give_equal_outcomes(weights, answered):
-    mapping = load_mapping()
-    with GenerateAnnotator(weights, short_prompt(), GREEDY, 0, mapping) as annotator:
-        annotator._compiler = SchemaCompiler(annotator._vocabulary, *annotator._compiler._source)
-        here = dict(annotator.annotate(LINES, known_tags))
-        assert annotator.identity()["engine"] != "openai"
-    assert list(answered) == list(LINES)
-    # All three here. llama.cpp rounds by the batch, so on another CPU one near tie may fall apart.
-    assert sum(answered[line] == here[line] for line in LINES) >= 2
+class Noted:
+    """A chat model that keeps what it was asked and what it said, word for word."""
+
+    def __init__(self, chat):
+        self.chat = chat
+        self.said = {}
+
+    def __getattr__(self, name):
+        return getattr(self.chat, name)
+
+    async def ask(self, messages, options, extra, *, retries=None):
+        answer = await self.chat.ask(messages, options, extra, retries=retries)
+        asked = json.dumps([messages, {**options, **extra}], sort_keys=True)
+        assert self.said.setdefault(asked, answer) == answer
+        return answer
+
+
+def outcomes_and_words(chat, settings, lines, concurrency=1):
+    noted = Noted(chat)
+    parts = (short_prompt(), settings, 7, load_mapping(), concurrency)
+    with ChatAnnotator(noted, *parts) as annotator:
+        outcomes = dict(annotator.annotate(lines, known_tags))
+    assert list(outcomes) == list(lines)
+    return outcomes, {asked: said for asked, said in noted.said.items() if READY not in asked}
+
+
+@pytest.mark.parametrize(
+    "settings", [GREEDY, GenerateSettings(retries=1, max_tokens=80)], ids=["greedy", "drawn"]
+)
+def test_the_server_and_the_model_in_this_process_give_equal_answers(url, settings):
+    """In another order, side by side, and after other questions."""
+    lines = (*LINES, *MORE_LINES)
+    here, said_here = outcomes_and_words(LocalChat(resolve_model()), settings, lines)
+    server = ChatServer(ALIAS, ServerSettings(url, timeout=300))
+    there, said_there = outcomes_and_words(server, settings, lines[::-1], concurrency=3)
+    assert said_here == said_there
+    assert here == there
+    assert all(answer.text.startswith("{") for answer in said_here.values())
+    assert len(said_here) > len(lines)  # the question before the work; drawn ones again
+
+
+def test_a_model_in_this_process_sets_an_item_aside_that_does_not_fit():
+    lines = (Transcript("very " * 5000 + "long", "test", "long"), LINES[0])
+    settings = GenerateSettings(retries=0, max_tokens=16)
+    outcomes, _ = outcomes_and_words(LocalChat(resolve_model()), settings, lines)
+    assert outcomes[lines[0]] == "too_many_tokens"
+    assert outcomes[lines[1]] == "unfinished: no end after 16 tokens"
+
+
+def test_a_file_that_is_no_model_is_one_line(tmp_path):
+    path = tmp_path / "cut.gguf"
+    path.write_bytes(resolve_model().path.read_bytes()[:100_000])
+    with pytest.raises(EngineError, match=r"cut.gguf: llama.cpp cannot open this model") as error:
+        LocalChat(resolve_model(str(path)))
+    assert "\n" not in str(error.value)
 
 
 def test_given_tags_stand_in_the_answer(answered):

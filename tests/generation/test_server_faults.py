@@ -16,6 +16,7 @@ from countenance.generation import (
     GenerateSettings,
     ServerSettings,
     annotate,
+    parse_server_options,
     read_records,
 )
 from countenance.generation.run_store import REJECTS
@@ -300,7 +301,12 @@ WRONG = (
     ({"model": " "}, "model: name the server's model"),
     ({"server": None}, "engine: a server needs --base-url"),
     ({"engine": "llama-cpp"}, "base-url: only the engine 'openai' has one"),
-    ({"engine": "vllm"}, "engine: expected llama-cpp or openai, found 'vllm'"),
+    ({"engine": "vllm"}, "engine: expected llama-cpp, llama-cpp-chat or openai, found 'vllm'"),
+    ({"engine": "llama-cpp-chat"}, "base-url: only the engine 'openai' has one"),
+    (
+        {"engine": "llama-cpp-chat", "server": None, "strategy": "score"},
+        "strategy: 'score' reads probabilities and hidden states",
+    ),
     ({"gpu_layers": 3}, "gpu-layers: the server decides"),
     ({"generation": GenerateSettings(slots=4)}, "setting slots: belongs to --engine llama-cpp"),
 )
@@ -312,6 +318,37 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path, changes, expecte
     with pytest.raises(RunError) as error:
         AnnotationConfig((CorpusSpec("samples"),), tmp_path, **{**settings, **changes})
     assert expected in words(error)
+
+
+def test_a_chat_in_this_process_generates_with_any_model(tmp_path):
+    for model in ("packaged", "another.gguf"):
+        config = AnnotationConfig(
+            (CorpusSpec("samples"),), tmp_path, model=model, engine="llama-cpp-chat"
+        )
+        assert (config.strategy, config.prompt_version) == ("generate", "generate-v1")
+
+
+@pytest.mark.parametrize(
+    "option", [("--concurrency", 4), ("--request-timeout", 60), ("--request-retries", 0)]
+)
+@pytest.mark.parametrize("engine", ["llama-cpp", "llama-cpp-chat"])
+def test_options_of_requests_without_a_server_are_refused(command, tmp_path, option, engine):
+    run = tmp_path / "run"
+    arguments = ("--corpus", "samples", "--out", run, "--engine", engine, *option)
+    status, printed, said = command("annotate", *arguments)
+    assert (status, printed) == (1, "")
+    assert said == (
+        "countenance: error: concurrency, request-timeout, request-retries: only requests to a "
+        "server have them; add --engine openai and --base-url\n"
+    )
+    assert not run.exists()
+
+
+def test_options_of_requests_are_those_that_were_given():
+    assert parse_server_options(None) is None
+    assert parse_server_options("http://localhost/v1") == ServerSettings("http://localhost/v1")
+    expected = ServerSettings("http://localhost/v1", 9, 3.5, 0)
+    assert parse_server_options("http://localhost/v1", 9, 3.5, 0) == expected
 
 
 @pytest.mark.parametrize(
