@@ -106,6 +106,12 @@ def annotate(
         int | None,
         typer.Option(min=0, max=100, help="For openai: resendings of a failed request; else 6."),
     ] = None,
+    any_build: Annotated[
+        bool,
+        typer.Option(
+            "--any-build", help="For openai: go on where the server says that it is another build."
+        ),
+    ] = False,
     on: Place = None,
     actors: Actors = None,
     gpus_per_actor: GpusPerActor = 0.0,
@@ -134,7 +140,9 @@ def annotate(
 
     ray = parse_ray_option(on, actors, gpus_per_actor)
     options: dict[str, Any] = {"workers": workers} if workers else {}
-    server = parse_server_options(base_url, concurrency, request_timeout, request_retries)
+    server = parse_server_options(
+        base_url, concurrency, request_timeout, request_retries, any_build=any_build
+    )
     if ray is not None:
         options.setdefault("workers", 1)  # of each actor
         if estimate:

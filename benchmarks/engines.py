@@ -44,7 +44,7 @@ from countenance.generation import (
 )
 from countenance.generation.local_chat import CONTEXT_TOKENS
 from countenance.generation.model_files import resolve_model
-from countenance.generation.run_store import REJECTS
+from countenance.generation.run_files import REJECTS
 
 NAME = "model-here"
 RUNS = ("plain", "server", "ray", "llama-cpp")

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from countenance.generation import CorpusSpec, parse_corpus_option, read_corpora
-from countenance.generation.run_store import part_files
+from countenance.generation.run_files import part_files
 
 CORPORA = ("go_emotions", "tweet_intensity", "isear", "meld")
 

@@ -137,7 +137,8 @@ def synthetic_records(count: int, seed: int = SEED) -> Iterator[dict[str, Any]]:
 def store(folder: Path, count: int) -> None:
     """Write a run, then open it again and look every id up, as a resumed run does."""
     from countenance.generation import part_checksums, write_json
-    from countenance.generation.run_store import STATISTICS, RunStore
+    from countenance.generation.run_files import STATISTICS
+    from countenance.generation.run_store import RunStore
 
     run = folder / "run"
     with RunStore(run, IDENTITY) as opened:

@@ -15,7 +15,7 @@ from .record import RECORD_KEYS, AnnotationRecord, record_fault
 from .reference import ReferenceItem, load_reference
 from .reference_annotation import reference_table, score_on_reference
 from .reference_scoring import score_annotations
-from .run_store import (
+from .run_files import (
     check_parts,
     part_checksums,
     read_manifest,

@@ -27,14 +27,8 @@ from .id_set import NumberSet, text_number
 from .labels import LabelUse, as_seen
 from .ray_settings import RaySettings
 from .record import AnnotationRecord
-from .run_store import (
-    STATISTICS,
-    RunStore,
-    check_run_folder,
-    part_checksums,
-    read_run_statistics,
-    write_json,
-)
+from .run_files import STATISTICS, part_checksums, read_run_statistics, write_json
+from .run_store import RunStore, check_run_folder
 from .strategy import Face, Strategy
 from .transcripts import Transcript, normalise, transcript_id
 from .waiting_parts import WaitingParts

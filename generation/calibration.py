@@ -27,7 +27,7 @@ from ..errors import RunError, TableError
 from ..progress import Progress
 from .corpora import CorpusSpec, read_corpora
 from .model_files import GgufModel
-from .run_store import write_json
+from .run_files import write_json
 from .scoring import Reading, ScorePrompt, Scorer, read_in_order
 from .tables_reading import NEUTRAL, read_table
 

@@ -6,7 +6,9 @@ sent the same, and what they answer is read the same.
 
 Who is to blame when a request fails decides what happens. An outage is nobody's item: the run
 stops with one line, and what is not written yet is annotated when it goes on. An item is set aside
-only where its request fails again after the model has just answered an ordinary one.
+only where its request fails again after the model has just answered an ordinary one of the same
+form (with given tags or without); and where this happens to many in a row, the run stops as well.
+The next session tries such items again.
 """
 
 from __future__ import annotations
@@ -38,9 +40,13 @@ from .tables_reading import load_emotions
 from .transcripts import Transcript
 
 _ORDINARY = "I waited at the station for an hour, and nobody came."
+_ORDINARY_TAGS = ("disappointment",)
+# So many refused in a row are no accident of their texts.
+_MOST_REFUSED = 20
 # So many finished answers may wait for a slow one before them.
 _AHEAD = 4
 _PROBE_RETRIES = 2
+_TOO_LONG_STATUS = (400, 413, 422)
 _CHARACTERS_A_TOKEN = 64
 
 
@@ -79,7 +85,8 @@ class ChatAnnotator:
         self._labels = frozenset(emotion.name for emotion in load_emotions())
         self._chat = chat
         self._concurrency = concurrency
-        self._healthy_at = 0.0
+        self._healthy_at = {True: 0.0, False: 0.0}  # by whether tags were given
+        self._refused = 0
         self._stopped: EngineError | None = None
         with ExitStack() as stack:
             from anyio.from_thread import start_blocking_portal
@@ -199,16 +206,33 @@ class ChatAnnotator:
             if self._stopped:
                 raise self._stopped
             try:
-                return await self._ask(transcript.text, emotions, seed)
+                answer = await self._ask(transcript.text, emotions, seed)
             except ChatError as error:
-                await self._blame_item_or_stop(error, time.monotonic())
-                reason = TOO_LONG if "context" in error.code else f"{self._chat.kind}: {error}"
+                await self._blame_item_or_stop(error, time.monotonic(), tagged=bool(emotions))
+                reason = TOO_LONG if _is_too_long(error) else f"{self._chat.kind}: {error}"
                 if not error.passing:
                     break
+            else:
+                self._refused = 0
+                return answer
+        if reason != TOO_LONG:
+            self._count_refused(reason)
         return reason
 
-    async def _blame_item_or_stop(self, error: ChatError, failed_at: float) -> None:
-        """Return where the model answers an ordinary request after the failure.
+    def _count_refused(self, reason: str) -> None:
+        self._refused += 1
+        if self._refused >= _MOST_REFUSED:
+            self._stopped = EngineError(
+                f"{self._chat.place}: {_MOST_REFUSED} transcripts in a row got no answer, the last "
+                f"with {reason!r}; what is annotated is kept; mend the {self._chat.kind}, and the "
+                "same command tries them again"
+            )
+            raise self._stopped
+
+    async def _blame_item_or_stop(
+        self, error: ChatError, failed_at: float, *, tagged: bool
+    ) -> None:
+        """Return where the model answers an ordinary request of this form after the failure.
 
         Raises:
             EngineError: It does not, or it asks for a rest: no item's fault.
@@ -216,20 +240,24 @@ class ChatAnnotator:
         async with self._checking:
             if self._stopped:
                 raise self._stopped
-            if self._healthy_at > failed_at and error.status != 429:
+            if self._healthy_at[tagged] > failed_at and error.status != 429:
                 return
             try:
                 if error.status == 429:
                     raise error
-                await self._ask(_ORDINARY, None, 0, retries=_PROBE_RETRIES)
+                tags = _ORDINARY_TAGS if tagged else None
+                await self._ask(_ORDINARY, tags, 0, retries=_PROBE_RETRIES)
             except ChatError as now:
+                refuses = "does not answer any more"
+                if not now.passing and tagged:
+                    refuses = "takes no request with given tags (annotate with --labels ignore?)"
                 remedy = (
-                    f"the {self._chat.kind} does not answer any more; what is annotated is kept, "
+                    f"the {self._chat.kind} {refuses}; what is annotated is kept, "
                     "and the same command goes on when it does"
                 )
                 self._stopped = as_engine_error(self._chat, now, remedy)
                 raise self._stopped from None
-            self._healthy_at = time.monotonic()
+            self._healthy_at[tagged] = time.monotonic()
 
     async def _ask(
         self,
@@ -266,6 +294,12 @@ class ChatAnnotator:
             return f"check: an answer of {len(answer.text)} characters"
         found = self._checker.parse(answer.text, transcript.text, emotions)
         return found if isinstance(found, str) else GeneratedFace(*found, attempts=attempt + 1)
+
+
+def _is_too_long(error: ChatError) -> bool:
+    """Servers say it in the code (llama.cpp) or only in the message (vLLM)."""
+    said = f"{error.code} {error}".lower()
+    return error.status in _TOO_LONG_STATUS and "context" in said
 
 
 def _digest(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -15,8 +15,11 @@ from .transcripts import Transcript, transcript_id
 
 _CHARACTERS_A_WORD = 5  # with the blank before it; English has more
 # Servers read control tokens (<|im_end|>, [INST]) out of the whole prompt, transcripts included.
-# A blank behind the bracket makes them ordinary characters; placeholders of corpora stay.
-_CONTROL = re.compile(r"<(?=[^<>]{1,64}>|\|)|\[(?!(?:NAME|RELIGION)\])(?=/?[A-Z_]{2,32}\])")
+# A blank behind the bracket makes them ordinary characters; placeholders of corpora stay, and so
+# does a word in small letters: [laughs].
+_CONTROL = re.compile(
+    r"<(?=[^<>]{1,64}>|\|)|\[(?!(?:NAME|RELIGION)\])(?=/?\w{2,32}\])(?=/?\w*[A-Z0-9_])"
+)
 
 
 def wire_schema(

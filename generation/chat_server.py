@@ -20,6 +20,7 @@ from .server_dialects import DIALECTS, Dialect, find_dialect
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 _SHOWN = 160
+_LONGEST_URL = 2000
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class ServerSettings:
         concurrency: Requests at the same time, 1 to 1024.
         timeout: Seconds that one request may take.
         request_retries: How often a request that failed on the way is sent again.
+        any_build: Take answers of servers that name different builds of themselves; else a change
+            stops the run.
 
     Raises:
         RunError: A value is out of its range, or the URL is none or holds credentials.
@@ -40,6 +43,7 @@ class ServerSettings:
     concurrency: int = 4
     timeout: float = 120.0
     request_retries: int = 6
+    any_build: bool = False
 
     def __post_init__(self) -> None:
         _check_url(self.base_url)
@@ -50,17 +54,29 @@ class ServerSettings:
                 raise RunError(f"{name}: expected {least} to {most}, found {value}")
 
 
+def _key() -> str:
+    key = os.environ.get(KEY_VARIABLE, "").strip()  # a file's last line end comes with it
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise RunError(
+            f"{KEY_VARIABLE}: the key in this environment variable holds a blank or a character "
+            "that no key has; set it anew"
+        )
+    return key
+
+
 def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         fault = parts.scheme not in ("http", "https") or not parts.hostname
+        fault = fault or not (url.isascii() and url.isprintable()) or len(url) > _LONGEST_URL
         _ = parts.port  # raises where it is no number
     except ValueError:
         fault = True
     # A wrong URL is not quoted: whatever is in it may be a secret.
     if fault:
         raise RunError(
-            "base-url: expected where the server's API begins, such as http://127.0.0.1:8080/v1"
+            "base-url: expected where the server's API begins, such as http://127.0.0.1:8080/v1; "
+            "a host with other letters in its xn-- form"
         )
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise RunError(
@@ -74,6 +90,8 @@ def parse_server_options(
     concurrency: int | None = None,
     timeout: float | None = None,
     request_retries: int | None = None,
+    *,
+    any_build: bool = False,
 ) -> ServerSettings | None:
     """The settings that ``--base-url`` and the options beside it stand for; None without.
 
@@ -84,14 +102,15 @@ def parse_server_options(
         "concurrency": concurrency,
         "timeout": timeout,
         "request_retries": request_retries,
+        "any_build": any_build or None,
     }
     given: dict[str, Any] = {name: value for name, value in others.items() if value is not None}
     if base_url is not None:
         return ServerSettings(base_url, **given)
     if given:
         raise RunError(
-            "concurrency, request-timeout, request-retries: only requests to a server have them; "
-            "add --engine openai and --base-url"
+            "concurrency, request-timeout, request-retries, any-build: only requests to a server "
+            "have them; add --engine openai and --base-url"
         )
     return None
 
@@ -138,10 +157,11 @@ class ChatServer:
             ) from None
         self.model = model
         self.place = settings.base_url
-        self._build = ""
+        self._build: str | None = None
+        self._any_build = settings.any_build
         self._weights: dict[str, int] = {}
         self._seconds = settings.timeout
-        self._key = os.environ.get(KEY_VARIABLE, "")
+        self._key = _key()
         self._openai = openai
         self._client = openai.AsyncOpenAI(
             api_key=self._key or "none",
@@ -194,7 +214,7 @@ class ChatServer:
         """What it says of its build and weights, in the list and in its last answer."""
         return {
             "engine": "openai",
-            "server_build": self._build,
+            "server_build": "any" if self._any_build else self._build or "",
             "server_weights": self._weights,
         }
 
@@ -247,12 +267,23 @@ class ChatServer:
         message = choice.get("message") if isinstance(choice, dict) else None
         if not isinstance(choice, dict) or not isinstance(message, dict):
             raise ChatError(f"no chat completion: {self.shown(data)}", 200, "", passing=True)
-        text, build = message.get("content"), data.get("system_fingerprint")
-        self._build = build if isinstance(build, str) else ""
+        self._see_build(data.get("system_fingerprint"))
+        text = message.get("content")
         return ChatAnswer(
             text=text if isinstance(text, str) else "",
             finished=choice.get("finish_reason") != "length",
         )
+
+    def _see_build(self, found: Any) -> None:  # noqa: ANN401 - any JSON value
+        build = found if isinstance(found, str) else ""
+        if self._build is None:
+            self._build = build
+        if build != self._build and not self._any_build:
+            raise EngineError(
+                f"{self.place}: the server says that it is build {self.shown(build)!r} and said "
+                f"{self.shown(self._build)!r} before; what is annotated is kept: go on with the "
+                "first one, or begin a run with --any-build"
+            )
 
     async def _send(self, request: Any) -> dict[str, Any]:  # noqa: ANN401 - the library's coroutine
         try:
@@ -265,6 +296,10 @@ class ChatServer:
         except self._openai.APIConnectionError as error:
             cause = error.__cause__ or error
             reason = self.shown(str(cause)) or type(cause).__name__
+            raise ChatError(reason, 0, "", passing=True) from None
+        except (ValueError, LookupError, AssertionError) as error:
+            # The library's own trip over what a server sent.
+            reason = f"no answer that can be read ({type(error).__name__})"
             raise ChatError(reason, 0, "", passing=True) from None
         data: dict[str, Any] = json.loads(answer.http_response.content)
         return data

@@ -168,9 +168,9 @@ def answer_faults(
         table: What counts as a fault; default: the packaged one.
 
     Returns:
-        ``"KIND: detail"``: ``description_empty``, ``description_loop``, ``description_copy``,
-        ``description_language``, ``description_absent`` (names a unit that does not show),
-        ``description_unsaid`` (most of what shows is not named),
+        ``"KIND: detail"``: ``description_empty``, ``description_lines``, ``description_loop``,
+        ``description_copy``, ``description_language``, ``description_absent`` (names a unit that
+        does not show), ``description_unsaid`` (most of what shows is not named),
         ``description_strength``, ``tags``.
     """
     table = table or load_consistency()
@@ -190,6 +190,9 @@ def text_faults(
     words = _WORD.findall(description.lower())
     if not words:
         return ["description_empty: no word in it"]
+    # Python's "$" and with it JSON Schema's let a line end pass behind the last letter.
+    if len(f"{description}.".splitlines()) > 1:
+        return ["description_lines: a line ends in it"]
     found = (_loop(description, words, limits), _copy(words, transcript, limits))
     return [fault for fault in found if fault]
 

@@ -10,7 +10,8 @@ import numpy as np
 from ..au_mapping import load_mapping
 from .annotation_config import SCORE, AnnotationConfig, open_strategy, resolve_annotator
 from .corpora import read_corpora
-from .run_store import check_run_folder, finished_ids
+from .run_files import finished_ids
+from .run_store import check_run_folder
 from .transcripts import transcript_id
 
 _SAMPLE = {SCORE: 96}

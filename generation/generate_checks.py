@@ -11,13 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from ..au_mapping import ActionUnit, AUMapping
 from ..errors import ActionUnitError
 from .consistency import answer_faults
 from .generate_prompt import GeneratePrompt, allows_empty, as_answer
 from .grammar import Exclusions
+from .strict_schema import strict_validator
 from .tables_reading import NEUTRAL, read_table
 from .transcripts import normalise
 
@@ -86,7 +85,7 @@ class AnswerChecker:
         self._mapping = mapping
         self._exclusions = exclusions
         self._rules = rules or load_answer_rules()
-        self._schema = Draft202012Validator(prompt.schema(mapping))
+        self._schema = strict_validator(prompt.schema(mapping))
         self._copies = {normalise(example.description) for example in prompt.examples}
 
     def parse(

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from ..au_mapping import AUMapping
 from ..errors import ActionUnitError
+from .strict_schema import strict_validator
 
 _SCHEMA_FILE = "record-v2.schema.json"
 
@@ -82,7 +83,7 @@ def _schema() -> dict[str, Any]:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(_schema())
+    return strict_validator(_schema())
 
 
 @cache

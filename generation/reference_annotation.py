@@ -16,7 +16,7 @@ from .labels import LabelUse
 from .reference import TEST, ReferenceItem, load_reference
 from .reference_baselines import compare
 from .reference_scoring import annotations_of
-from .run_store import read_manifest, read_records
+from .run_files import read_manifest, read_records
 
 _FILE = "reference.jsonl"
 _TAG_FIGURES = {

@@ -14,11 +14,9 @@ of finished ids decides what is left to do, so nothing is lost and nothing is wr
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+import socket
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -26,177 +24,23 @@ from typing import IO, Any, Self
 
 from ..errors import RunError
 from .id_set import IdSet, UnionOfIds
+from .run_files import (
+    FORMAT,
+    MANIFEST,
+    PARTS,
+    REJECTS,
+    is_passing,
+    part_files,
+    read_manifest,
+    rewrite_without,
+    seal,
+    sealed_entries,
+    sync_folder,
+    write_json,
+)
 
-# 2: the record says whose word its tags and its strength are.
-FORMAT = 2
-MANIFEST = "manifest.json"
-STATISTICS = "stats.json"
-REJECTS = "rejects.jsonl"
-PARTS = "parts"
-_LOCK = "run.lock"
 RECORDS_PER_PART = 10_000
-
-
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
-    """Write JSON with sorted keys to ``path``, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    _write_whole(temporary, path, [text])
-
-
-def _write_whole(temporary: Path, path: Path, lines: Iterable[str]) -> None:
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _seal(entry: Mapping[str, Any]) -> str:
-    # ASCII escapes keep U+2028 and its like from looking like line ends to other readers.
-    text = json.dumps(entry, sort_keys=True, separators=(",", ":"))
-    return f"{_opening(text)}{text}}}\n"
-
-
-def _opening(text: str) -> str:
-    return f'{{"crc32":"{zlib.crc32(text.encode()):08x}","entry":'
-
-
-def _unseal(line: str) -> dict[str, Any] | None:
-    if not line.endswith("}\n"):
-        return None
-    text = line[_OPENING_LENGTH:-2]
-    if line[:_OPENING_LENGTH] != _opening(text):
-        return None
-    try:
-        entry = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return entry if isinstance(entry, dict) and isinstance(entry.get("id"), str) else None
-
-
-_OPENING_LENGTH = len(_opening(""))
-
-
-def _read_entries(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """All sound entries of one file, and how many lines were damaged."""
-    entries, damaged = [], 0
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-        for line in file:
-            entry = _unseal(line)
-            if entry is None:
-                damaged += 1
-            else:
-                entries.append(entry)
-    return entries, damaged
-
-
-def read_manifest(run: Path) -> dict[str, Any]:
-    """The manifest of a run folder.
-
-    Raises:
-        RunError: ``run`` is not a run folder, or its manifest is damaged.
-    """
-    path = run / MANIFEST
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RunError(
-            f"{run}: not a run folder (no {MANIFEST}); make one with 'countenance annotate'"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); restore it or start a new run") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise RunError(
-            f"{path}: field 'format' is not {FORMAT}; made by another version, rebuild it"
-        )
-    identity = manifest.get("identity")
-    if not isinstance(identity, dict) or not isinstance(identity.get("mapping_version"), str):
-        raise RunError(f"{path}: field 'identity' is missing or cut; start a new run")
-    return manifest
-
-
-def read_run_statistics(run: Path) -> dict[str, Any]:
-    """The counts that a run wrote when it last came to its end.
-
-    Raises:
-        RunError: The run has never come to its end, or the file is damaged.
-    """
-    path = run / STATISTICS
-    try:
-        statistics: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RunError(
-            f"{run}: unfinished run (no {STATISTICS}); finish it with the same "
-            "'countenance annotate'"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); annotate again to remake it") from None
-    missing = {"accepted", "rejected", "corpora", "agreement", "parts"}
-    if isinstance(statistics, dict):
-        missing -= statistics.keys()
-    if missing:
-        raise RunError(f"{path}: no field {min(missing)!r}; annotate again to remake it")
-    return statistics
-
-
-def finished_ids(run: Path) -> IdSet:
-    """Ids that a run need not do again, read without opening it for writing; empty if none."""
-    paths = [*part_files(run), run / REJECTS]
-    return IdSet(entry["id"] for path in paths if path.exists() for entry in _read_entries(path)[0])
-
-
-def part_checksums(run: Path) -> dict[str, dict[str, Any]]:
-    """Per record file its ``bytes`` and ``sha256`` (hex): what a finished run must still hold."""
-    checksums = {}
-    for path in part_files(run):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        checksums[path.name] = {"bytes": path.stat().st_size, "sha256": digest}
-    return checksums
-
-
-def check_parts(run: Path) -> None:
-    """Compare the record files of a finished run with the checksums in its statistics.
-
-    Raises:
-        RunError: The run is unfinished, or a file was changed, lost or added since.
-    """
-    expected, found = read_run_statistics(run)["parts"], part_checksums(run)
-    for name in sorted({*expected, *found}):
-        if expected.get(name) != found.get(name):
-            raise RunError(
-                f"{run / PARTS / name}: not as the run left it (its checksum is in {STATISTICS}); "
-                "finish the run with the same 'countenance annotate'"
-            )
-
-
-def part_files(run: Path) -> list[Path]:
-    """The record files of a run, in the order in which they were written."""
-    return sorted((run / PARTS).glob("part-[0-9][0-9][0-9][0-9][0-9].jsonl"))
-
-
-def read_records(run: Path) -> Iterator[dict[str, Any]]:
-    """Yield every accepted record of a finished or unfinished run; changes nothing on disk.
-
-    Raises:
-        RunError: Not a run folder, or a damaged line (which ``countenance annotate`` would redo).
-    """
-    read_manifest(run)
-    for path in part_files(run):
-        try:
-            entries, damaged = _read_entries(path)
-        except OSError as error:
-            raise RunError(f"{path}: cannot be read ({error.strerror})") from None
-        if damaged:
-            raise RunError(
-                f"{path}: {damaged} damaged line(s); run the same 'countenance annotate' again, "
-                "which takes them out and annotates their transcripts anew"
-            )
-        yield from entries
+_LOCK = "run.lock"
 
 
 class RunStore:
@@ -253,21 +97,25 @@ class RunStore:
             )
 
     def _recover(self, paths: Sequence[Path]) -> IdSet:
-        """Finished ids; damaged lines and second copies of an id are taken out of the files."""
+        """Finished ids; damaged lines and second copies of an id are taken out of the files.
+
+        So are items that were set aside for a passing reason: they are tried again.
+        """
         finished = IdSet()
         for path in paths:
             if not path.exists():
                 continue
-            entries, damaged = _read_entries(path)
-            fresh = []
-            for entry in entries:
-                if entry["id"] not in finished:
+            faults, passing = set(), set()
+            for number, entry in enumerate(sealed_entries(path)):
+                if entry is None or entry["id"] in finished:
+                    faults.add(number)
+                elif is_passing(entry):
+                    passing.add(number)
+                else:
                     finished.add(entry["id"])
-                    fresh.append(entry)
-            faults = damaged + len(entries) - len(fresh)
-            if faults:
-                self.repaired += faults
-                _rewrite(path, fresh)
+            if faults or passing:
+                self.repaired += len(faults)
+                rewrite_without(path, faults | passing)
         return finished
 
     def _open_for_append(self) -> None:
@@ -275,9 +123,11 @@ class RunStore:
         number = int(parts[-1].stem.removeprefix("part-")) if parts else 0
         path = self._part_path(number)
         self._part_number = number
-        self._part_count = len(_read_entries(path)[0]) if path.exists() else 0
+        self._part_count = sum(1 for _ in sealed_entries(path)) if path.exists() else 0
         self._part = self._append_to(path)
         self._reject_file = self._append_to(self.folder / REJECTS)
+        sync_folder(self.folder / PARTS)
+        sync_folder(self.folder)
 
     def _append_to(self, path: Path) -> IO[str]:
         return self._opened.enter_context(path.open("a", encoding="utf-8", newline="\n"))
@@ -297,13 +147,14 @@ class RunStore:
             self._part.close()
             self._part_number, self._part_count = self._part_number + 1, 0
             self._part = self._append_to(self._part_path(self._part_number))
-        self._part.write(_seal(record))
+            sync_folder(self.folder / PARTS)
+        self._part.write(seal(record))
         self._part_count += 1
         self.accepted_ids.add(record["id"])
 
     def reject(self, entry: Mapping[str, Any]) -> None:
         """Set a transcript aside; ``entry`` holds ``id`` and ``reason`` among its fields."""
-        self._reject_file.write(_seal(entry))
+        self._reject_file.write(seal(entry))
         self.rejected_ids.add(entry["id"])
 
     def flush(self) -> None:
@@ -316,12 +167,12 @@ class RunStore:
         """All records accepted so far."""
         self._part.flush()
         for path in part_files(self.folder):
-            yield from _read_entries(path)[0]
+            yield from filter(None, sealed_entries(path))
 
-    def rejects(self) -> list[dict[str, Any]]:
+    def rejects(self) -> Iterator[dict[str, Any]]:
         """All entries set aside so far."""
         self._reject_file.flush()
-        return _read_entries(self.folder / REJECTS)[0]
+        yield from filter(None, sealed_entries(self.folder / REJECTS))
 
     def close(self) -> None:
         """Close the files and give up the lock."""
@@ -349,11 +200,15 @@ def check_run_folder(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise RunError(f"{folder}: is a file; --out must name a folder for the run")
-    ours = {MANIFEST, PARTS, _LOCK}
     names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
     if MANIFEST in names:
         read_manifest(folder)
-    elif not names <= ours:
+    elif any(path.stat().st_size for path in part_files(folder)):
+        raise RunError(
+            f"{folder}: holds records, but its {MANIFEST} is gone; restore it from a copy, or "
+            "choose another --out"
+        )
+    elif not names <= {PARTS, REJECTS, _LOCK}:
         raise RunError(
             f"{folder}: holds other files and no {MANIFEST}; choose a new or empty folder for --out"
         )
@@ -365,17 +220,15 @@ def _lock_folder(folder: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
-        owner = lock.read().strip() or "unknown"
+        owner, _, host = lock.read().strip().partition(" ")
+        owner = owner or "unknown"
+        if host and host != socket.gethostname():
+            owner += f" on {host}"
         lock.close()
         raise RunError(
             f"{folder}: process {owner} is writing this run; wait for it or choose another --out"
         ) from None
     lock.truncate(0)
-    lock.write(str(os.getpid()))
+    lock.write(f"{os.getpid()} {socket.gethostname()}")
     lock.flush()
     return lock
-
-
-def _rewrite(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    _write_whole(temporary, path, (_seal(entry) for entry in entries))

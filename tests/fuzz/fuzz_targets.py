@@ -25,7 +25,7 @@ from countenance.generation.emotion_table import load_emotion_table
 from countenance.generation.generate_checks import load_answer_rules
 from countenance.generation.generate_prompt import GeneratePrompt
 from countenance.generation.head import DESCRIPTION, HEADS, WEIGHTS, CalibrationHead
-from countenance.generation.run_store import read_records
+from countenance.generation.run_files import read_records
 from countenance.generation.scoring import ScorePrompt
 from countenance.generation.tables_reading import load_emotions
 from countenance.model.checkpoint import load_model

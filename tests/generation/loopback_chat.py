@@ -31,11 +31,13 @@ class LoopbackChat:
         self.models = [MODEL]
         self.key = key
         self.heeds_schema = True
+        self.takes_given_tags = True
         self.build = "build-1"
         self.redirect_to = ""
         self.asked = []
         self.seeds = Counter()
         self.authorizations = set()
+        self.header_names = set()
         self.busy = self.most_busy = 0
         self.slowness = 0.0
         self.lock = threading.Lock()
@@ -92,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
                 return
             chat.seeds[text, request["seed"]] += 1
             fault = chat.next_fault(text)
+            if not chat.takes_given_tags and "prefixItems" in json.dumps(request):
+                fault = "bad_request"
             getattr(self, fault)() if fault else self.say(json.dumps(FACE))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
@@ -102,6 +106,7 @@ class Handler(BaseHTTPRequestHandler):
     def refused(self):
         chat, given = self.server.chat, self.headers.get("Authorization")
         chat.authorizations.add(given)
+        chat.header_names.update(name.lower() for name in self.headers)
         if chat.key is None or given == f"Bearer {chat.key}":
             return False
         self.give(401, {"error": {"message": f"wrong key: {given}"}})
@@ -144,6 +149,28 @@ class Handler(BaseHTTPRequestHandler):
 
     def rest_an_hour(self):
         self.give(429, {"error": {"message": "enough for today"}}, Retry_After="3600")
+
+    def odd_charset(self):
+        self.send(400, b"{}", "application/json; charset=hex", {})
+
+    def odd_rest(self):
+        self.send(503, b"{}", "application/json; charset=idna", {"Retry-After": "\xbd a second"})
+
+    def used_up(self):
+        limits = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "0m1.0s"}
+        message = {"role": "assistant", "content": json.dumps(FACE)}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        answer = {"system_fingerprint": self.server.chat.build, "choices": [choice]}
+        self.give(200, answer, **limits)
+
+    def other_build(self):
+        chat, self.server.chat.build = self.server.chat, "build-of-another-replica"
+        self.say(json.dumps(FACE))
+        chat.build = "build-1"
+
+    def too_long_in_words(self):
+        said = "This model's maximum context length is 512 tokens. Please reduce the length."
+        self.give(400, {"error": {"message": said, "type": "BadRequestError", "code": 400}})
 
     def hang(self):
         self.server.chat.released.wait(30)

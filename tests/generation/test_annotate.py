@@ -31,7 +31,7 @@ from countenance.generation import (
 )
 from countenance.generation.agreement import agreement
 from countenance.generation.composition import describes, face_fault
-from countenance.generation.run_store import part_files
+from countenance.generation.run_files import part_files
 from countenance.generation.transcripts import normalise
 
 SAMPLES = (CorpusSpec("samples"),)

@@ -46,7 +46,7 @@ from countenance.generation.ray_actor import (
     transcripts_of,
     transcripts_table,
 )
-from countenance.generation.run_store import part_files
+from countenance.generation.run_files import part_files
 from countenance.generation.waiting_parts import PARTS, WaitingParts, identity_digest, write_part
 
 SAMPLES = (CorpusSpec("samples"),)

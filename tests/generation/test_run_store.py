@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from countenance.errors import RunError
 from countenance.generation import read_manifest, read_records, read_run_statistics
 from countenance.generation import run_store as run_store_module
-from countenance.generation.run_store import (
-    RunStore,
+from countenance.generation.run_files import (
     check_parts,
     finished_ids,
     part_checksums,
     part_files,
+    seal,
+    unseal,
     write_json,
 )
+from countenance.generation.run_store import RunStore
 
 IDENTITY = {"model": "m", "seed": 1, "mapping_version": "v1"}
 
@@ -43,10 +45,10 @@ def test_a_store_gives_back_what_was_appended(tmp_path):
 @given(st.text())
 @settings(max_examples=100)
 def test_any_text_survives_the_round_trip(text):
-    line = run_store_module._seal(entry(1, text))
+    line = seal(entry(1, text))
     assert line.count("\n") == 1
     assert line.isascii()
-    assert run_store_module._unseal(line) == entry(1, text)
+    assert unseal(line) == entry(1, text)
 
 
 def test_reopening_knows_what_is_finished(tmp_path):

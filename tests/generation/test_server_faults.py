@@ -19,7 +19,7 @@ from countenance.generation import (
     parse_server_options,
     read_records,
 )
-from countenance.generation.run_store import REJECTS
+from countenance.generation.run_files import REJECTS
 
 LINES = (
     "Grandpa fixed the swing before we woke up.",
@@ -44,7 +44,7 @@ def run(tmp_path, chat, lines=LINES, **changes):
     """Annotate ``lines`` into ``tmp_path/run`` and give the statistics."""
     corpus = tmp_path / "lines.txt"
     corpus.write_text("\n".join(lines) + "\n", "utf-8")
-    reach = {"concurrency": 4, "timeout": 5.0, "request_retries": 3}
+    reach = {"concurrency": 4, "timeout": 5.0, "request_retries": 3, "any_build": False}
     reach |= {name: changes.pop(name) for name in reach if name in changes}
     config = AnnotationConfig(
         (CorpusSpec("text", corpus),),
@@ -210,6 +210,28 @@ def test_a_server_that_dies_midway_stops_the_run_which_goes_on_elsewhere(tmp_pat
     assert not rejects(tmp_path)
 
 
+def test_a_server_that_changes_midway_stops_the_run(tmp_path, chat):
+    original = chat.next_fault
+
+    def changes_after_five(text):
+        chat.build = "build-2" if len(chat.asked) >= 5 else "build-1"
+        return original(text)
+
+    chat.next_fault = changes_after_five
+    with pytest.raises(EngineError, match="says that it is build 'build-2' and said 'build-1'"):
+        run(tmp_path, chat, concurrency=1)
+    assert 0 < len(records(tmp_path)) < len(LINES)
+    assert not rejects(tmp_path)
+
+
+def test_a_run_may_be_begun_with_a_server_of_any_build(tmp_path, chat):
+    chat.plans = {LINES[3]: ["other_build"]}
+    run(tmp_path, chat, LINES[:5], any_build=True)
+    chat.build = "build-3"
+    run(tmp_path, chat, any_build=True)
+    assert list(records(tmp_path)) == list(LINES)
+
+
 def test_a_run_goes_on_only_with_a_server_that_says_it_is_the_same(tmp_path, chat):
     run(tmp_path, chat, LINES[:1])
     assert run(tmp_path, chat, LINES[:2])["last_session"]["items"] == 1
@@ -338,8 +360,8 @@ def test_options_of_requests_without_a_server_are_refused(command, tmp_path, opt
     status, printed, said = command("annotate", *arguments)
     assert (status, printed) == (1, "")
     assert said == (
-        "countenance: error: concurrency, request-timeout, request-retries: only requests to a "
-        "server have them; add --engine openai and --base-url\n"
+        "countenance: error: concurrency, request-timeout, request-retries, any-build: only "
+        "requests to a server have them; add --engine openai and --base-url\n"
     )
     assert not run.exists()
 
@@ -361,6 +383,9 @@ def test_options_of_requests_are_those_that_were_given():
         f"http://user:{KEY}@localhost/v1",
         f"http://localhost/v1?key={KEY}",
         f"{KEY}",
+        "http://\u2603.example/v1",
+        "http://localhost/\x00v1",
+        "http://localhost/" + "v" * 70_000,
     ],
 )
 def test_a_base_url_that_is_none_or_holds_a_secret_is_refused_and_not_quoted(url):
@@ -392,7 +417,10 @@ def test_retry_after_is_a_number_of_seconds_or_a_date():
 
     from countenance.generation.server_transport import asked_rest
 
-    assert asked_rest("2.5") == 2.5
-    assert asked_rest(formatdate(time.time() + 60, usegmt=True)) == pytest.approx(60, abs=2)
-    for none in (None, "", "soon", "-3", formatdate(0, usegmt=True)):
-        assert asked_rest(none) == 0
+    assert asked_rest({"retry-after": "2.5"}) == 2.5
+    assert asked_rest({"retry-after": "9", "retry-after-ms": "250"}) == 0.25
+    date = formatdate(time.time() + 60, usegmt=True)
+    assert asked_rest({"retry-after": date}) == pytest.approx(60, abs=2)
+    assert asked_rest({}) == 0
+    for none in ("", "soon", "-3", "nan", formatdate(0, usegmt=True)):
+        assert asked_rest({"retry-after": none}) == 0

@@ -37,7 +37,7 @@ from countenance.generation.generate import GenerateAnnotator
 from countenance.generation.llama_engine import LlamaEngine, LlamaWeights
 from countenance.generation.model_files import resolve_model
 from countenance.generation.record import record_fault
-from countenance.generation.run_store import REJECTS, _read_entries
+from countenance.generation.run_files import REJECTS, sealed_entries
 from countenance.generation.tables_reading import load_emotions
 from countenance.generation.transcripts import Transcript
 
@@ -185,7 +185,7 @@ def _annotate(road: Road, files: Sequence[HostileFile], run: Path, seed: int) ->
     with _watched(road):
         annotate(AnnotationConfig(tuple(file.spec for file in files), run, seed=seed, workers=2))
     rows = {file.spec.source: file.rows for file in files}
-    for entry in _read_entries(run / REJECTS)[0]:
+    for entry in filter(None, sealed_entries(run / REJECTS)):
         _found(road, rows, entry, f"set aside: {entry['reason'].partition(':')[0]}")
     mapping = load_mapping("v1")
     labels = frozenset(emotion.name for emotion in load_emotions())
