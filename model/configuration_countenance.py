@@ -15,6 +15,9 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 TEXT_POOLINGS = ("mean", "cls", "projection")
+# A damaged or hostile file must not let layers be made until memory ends.
+_LARGEST = 1_000_000
+_MOST_LAYERS = 1000
 
 # Encoders that a PyPI package brings along: Hub name -> (package, folder inside it).
 PACKAGED_TEXT_ENCODERS = {
@@ -147,8 +150,12 @@ class ExpressionConfig(PreTrainedConfig):
         )
         for name in sizes:
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+            if not isinstance(value, int) or not 1 <= value <= _LARGEST:
+                raise ValueError(f"{name} must be an integer from 1 to {_LARGEST}, not {value!r}")
+        if self.num_hidden_layers > _MOST_LAYERS:
+            raise ValueError(
+                f"num_hidden_layers must be at most {_MOST_LAYERS}, not {self.num_hidden_layers}"
+            )
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"num_attention_heads ({self.num_attention_heads}) must divide hidden_size "
