@@ -2,9 +2,9 @@
 
 python tests/hostile/road.py [--count 10000] [--seed 1] [--work FOLDER] [--page PAGE]
 
-corpus files ─► read_corpora ─► annotate (score, the packaged model; a share by generate) ─►
-build ─► verify ─► card, review page, evaluation report, express, export. The counts go into the
-table of ``docs/hostile_input.md``; the exit status is 1 if anything is not as it must be.
+corpus files ─► read_corpora ─► annotate (score, the packaged model; a loopback server; a share by
+generate) ─► build ─► verify ─► card, review page, evaluation report, express, export. The counts go
+into the table of ``docs/hostile_input.md``; the exit status is 1 if anything is not as it must be.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import hostile_checks
 from corpus import HostileText, hostile_texts
 from files import FILES, HostileFile, write_files
+from served import ask_server
 
 from countenance.au_mapping import load_mapping
 from countenance.errors import CorpusError, in_one_line
@@ -112,6 +113,8 @@ def walk(folder: Path, count: int, seed: int, *, generated: int = 0, whole: bool
         _read_damaged(road, _made(folder / "damaged"))
     with road.timed("annotate (score)"):
         _annotate(road, files, folder / "run", seed)
+    with road.timed("annotate (server)"):
+        ask_server(road, kept, folder, seed)
     if generated:
         with road.timed("annotate (generate)"):
             _generate(road, kept, folder, generated, seed)

