@@ -102,24 +102,25 @@ class TableMaker:
     def finished(self) -> ItemTable:
         """The table of all that was added; nothing may be added afterwards."""
         transcripts = _different(self._transcripts)
-        self._transcripts = array("Q")
+        descriptions = _different(self._descriptions)
+        self._transcripts, self._descriptions = array("Q"), array("Q")
         return ItemTable(
             self._emotions.coded(),
             self._units.coded(),
-            np.array(self._strength, dtype=np.float64),
-            np.array(self._words, dtype=np.int32),
-            np.array(self._well, dtype=bool),
+            np.frombuffer(self._strength, dtype=np.float64),
+            np.frombuffer(self._words, dtype=np.int32),
+            np.frombuffer(self._well, dtype=bool),
             self._mentions,
             transcripts,
-            _different(self._descriptions),
+            descriptions,
             self._sources,
             self._whose,
         )
 
 
 def _different(numbers: array[int]) -> int:
-    """How many different numbers there are."""
-    found = np.array(numbers, dtype=np.uint64)
+    """How many different numbers there are; they are sorted in their place."""
+    found = np.frombuffer(numbers, dtype=np.uint64)
     found.sort()
     return int(len(found) > 0) + int(np.count_nonzero(found[1:] != found[:-1]))
 
