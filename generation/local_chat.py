@@ -61,8 +61,8 @@ class LocalChat:
         if "tokenizer.chat_template" not in self._llama.metadata:
             self._llama.close()
             raise EngineError(
-                f"{self.place}: no chat template in this file; take an instruction-tuned model, for "
-                "example Llama 3 8B Instruct"
+                f"{self.place}: no chat template in this file; take an instruction-tuned model, "
+                "for example Llama 3 8B Instruct"
             )
 
     async def open(self) -> Dialect:
