@@ -38,6 +38,7 @@ from countenance.generation import (
     transcript_id,
 )
 from countenance.generation import ray_annotator as ray_annotator_module
+from countenance.generation.annotate import open_local_annotator
 from countenance.generation.ray_actor import (
     AnnotationActor,
     Description,
@@ -301,25 +302,24 @@ def test_parts_that_waited_are_not_made_again(sample_run, tmp_path, description)
     assert len(found) == 60
 
 
-def test_an_actor_with_a_chat_model_makes_the_records_of_a_plain_run(tmp_path):
-    """Two lines, whatever becomes of them: what an actor answered before changes nothing."""
-    chat = {
-        "engine": "llama-cpp-chat",
-        "prompt_version": "generate-v1-short",
-        "generation": GenerateSettings(retries=0, max_tokens=80),
-    }
-    plain, run = (config(tmp_path / name, limit=2, **chat) for name in ("plain", "run"))
-    annotate(plain)
-    described = describe_annotator(run)
-    assert described.identity == read_manifest(plain.out)["identity"]
+def test_an_actor_with_a_chat_model_makes_the_outcomes_of_a_plain_run(tmp_path):
+    """Whatever becomes of the lines, and whatever the actor answered before."""
+    chat = config(
+        tmp_path,
+        engine="llama-cpp-chat",
+        prompt_version="generate-v1-short",
+        generation=GenerateSettings(retries=0, max_tokens=40),
+    )
+    transcripts = read_corpora(SAMPLES, limit=2).transcripts
+    with open_local_annotator(chat) as here:
+        plain = list(here.outcomes(transcripts))
+        described = Description(dict(here.identity), here.fitted_on, dict(here.documents))
     assert described.identity["engine"] == "llama-cpp-chat"
-    actor = AnnotationActor(run, described)
-    for transcript in read_corpora(SAMPLES, limit=2).transcripts[::-1]:
+    actor = AnnotationActor(chat, described)
+    for transcript in transcripts[::-1]:
         actor(transcripts_table([transcript]))
-    assert annotate(run)["last_session"]["items"] == 2
-    for name in ("rejects.jsonl", *(str(p.relative_to(plain.out)) for p in part_files(plain.out))):
-        if (plain.out / name).exists():
-            assert (run.out / name).read_bytes() == (plain.out / name).read_bytes()
+    waiting = WaitingParts(tmp_path, described.identity)
+    assert [waiting.take(transcript_id(transcript)) for transcript in transcripts] == plain
 
 
 def test_an_actor_that_would_annotate_otherwise_does_nothing(tmp_path, description):
