@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import psutil
 
+from ..closing import Closing
 from ..errors import EngineError
 from .llama_engine import LlamaWeights
 from .llama_log import first_error, silence_llama_cpp
@@ -35,7 +35,7 @@ _PREFIX_CHUNK = 128
 _CELL_BLOCK = 256
 
 
-class BatchEngine:
+class BatchEngine(Closing):
     """One llama.cpp context with a number of slots, each holding the prefix and one item.
 
     Args:
@@ -104,17 +104,6 @@ class BatchEngine:
             self._api.llama_batch_free(self._batch)
             self._api.llama_free(self._context)
         self._context = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def room_for_item(self) -> int:
         """How many tokens an item may have behind the current prefix."""

@@ -20,10 +20,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ..au_mapping import AUMapping
+from ..closing import Closing
 from ..errors import EngineError
 from .answer_engine import GeneratedFace, HumanEmotions
 from .chat_model import ChatAnswer, ChatError, ChatModel, as_engine_error
@@ -50,7 +50,7 @@ _TOO_LONG_STATUS = (400, 413, 422)
 _CHARACTERS_A_TOKEN = 64
 
 
-class ChatAnnotator:
+class ChatAnnotator(Closing):
     """Asks a chat model for whole annotations, several at a time.
 
     Args:
@@ -111,17 +111,6 @@ class ChatAnnotator:
     def close(self) -> None:
         """End what is under way and close the connections."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def identity(self) -> dict[str, Any]:
         """Everything here that decides what a record says, for the run's manifest.

@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ..au_mapping import AUMapping
+from ..closing import Closing
 from ..errors import EngineError
 from .answer_engine import GeneratedFace, HumanEmotions
 from .batch_engine import BatchEngine
@@ -47,7 +47,7 @@ class _Item:
     attempt: int = 0
 
 
-class GenerateAnnotator:
+class GenerateAnnotator(Closing):
     """Asks one chat model for whole annotations, many at a time.
 
     Args:
@@ -116,17 +116,6 @@ class GenerateAnnotator:
     def close(self) -> None:
         """Free the engine, and the weights if they were loaded here."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def identity(self) -> dict[str, Any]:
         """Everything here that decides what a record says, for the run's manifest.

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
+from ..closing import Closing
 from ..errors import EngineError
 from .hidden_state import HiddenStateTap
 from .llama_log import first_error, silence_llama_cpp
@@ -66,7 +66,7 @@ class LlamaWeights:
         self.handle = None
 
 
-class LlamaEngine:
+class LlamaEngine(Closing):
     """One context over shared weights, with a prompt prefix held in its KV cache.
 
     An engine belongs to one thread at a time. Several engines, each with one CPU thread, are faster
@@ -127,17 +127,6 @@ class LlamaEngine:
             self._api.llama_batch_free(self._batch)
             self._api.llama_free(self._context)
         self._context = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
         """Token ids of ``text``; no beginning-of-text token is added.

@@ -19,9 +19,9 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
+from ..closing import Closing
 from ..errors import RunError
 from .id_set import IdSet, UnionOfIds
 from .run_files import (
@@ -43,7 +43,7 @@ RECORDS_PER_PART = 10_000
 _LOCK = "run.lock"
 
 
-class RunStore:
+class RunStore(Closing):
     """A run folder opened for writing by exactly one process.
 
     Args:
@@ -177,17 +177,6 @@ class RunStore:
     def close(self) -> None:
         """Close the files and give up the lock."""
         self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def check_run_folder(folder: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOUNDATION = {"cache", "errors", "progress", "workshop"}
+FOUNDATION = {"cache", "closing", "errors", "progress", "workshop"}
 MAY_IMPORT = {
     "cache": set(),
+    "closing": set(),
     "errors": set(),
     "progress": set(),
     "workshop": {"errors"},
