@@ -11,6 +11,7 @@ only where its request fails again after the model has just answered an ordinary
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import time
@@ -88,6 +89,8 @@ class ChatAnnotator:
             stack.callback(self._portal.call, chat.close)
             self._portal.call(self._open)
             self._stack = stack.pop_all()
+        # A process that forgot to close this would wait for the portal's thread for ever.
+        atexit.register(self.close)
 
     async def _open(self) -> None:
         import anyio
@@ -103,6 +106,7 @@ class ChatAnnotator:
 
     def close(self) -> None:
         """End what is under way and close the connections."""
+        atexit.unregister(self.close)
         self._stack.close()
 
     def __enter__(self) -> Self:
