@@ -13,6 +13,7 @@ The next session tries such items again.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import time
@@ -95,6 +96,8 @@ class ChatAnnotator(Closing):
             stack.callback(self._portal.call, chat.close)
             self._portal.call(self._open)
             self._stack = stack.pop_all()
+        # A process that forgot to close this would wait for the portal's thread for ever.
+        atexit.register(self.close)
 
     async def _open(self) -> None:
         import anyio
@@ -110,6 +113,7 @@ class ChatAnnotator(Closing):
 
     def close(self) -> None:
         """End what is under way and close the connections."""
+        atexit.unregister(self.close)
         self._stack.close()
 
     def identity(self) -> dict[str, Any]:

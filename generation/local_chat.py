@@ -13,7 +13,6 @@ a server that shall give equal answers: an answer then depends on its request an
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -51,7 +50,6 @@ class LocalChat:
 
         self.place = str(file.path)
         self._build = f"llama-cpp-python-{llama_cpp.__version__}-gpu{gpu_layers}"
-        self._lock = threading.Lock()
         load = partial(_load, self.place, gpu_layers, threads)
         self._llama = load(CONTEXT_TOKENS)
         longest = llama_cpp.llama_model_n_ctx_train(self._llama.model)
@@ -87,24 +85,21 @@ class LocalChat:
     ) -> ChatAnswer:
         """Answer one conversation; see ``ChatModel``. Nothing is lost on the way here.
 
+        It holds the event loop up until it has the answer: there is nothing else to wait for, and
+        a worker thread of its own would keep a process from ending that forgot to close this.
+
         Raises:
             ChatError: It does not fit the context, or llama.cpp failed.
         """
-        from anyio import to_thread
-
         arguments = {**options, **extra}
         arguments.pop("repetition_penalty", None)  # vLLM's word for repeat_penalty
-        return await to_thread.run_sync(partial(self._answer, list(messages), arguments))
-
-    def _answer(self, messages: list[Message], arguments: dict[str, Any]) -> ChatAnswer:
-        with self._lock:
-            try:
-                data = self._llama.create_chat_completion(messages=messages, **arguments)
-            except (ValueError, TemplateError) as error:  # what was asked cannot be answered
-                code = "context_length_exceeded" if _TOO_LONG in str(error) else ""
-                raise ChatError(_line(error), 400, code, passing=False) from None
-            except RuntimeError as error:  # llama_decode
-                raise ChatError(_line(error), 500, "", passing=True) from None
+        try:
+            data = self._llama.create_chat_completion(messages=list(messages), **arguments)
+        except (ValueError, TemplateError) as error:  # what was asked cannot be answered
+            code = "context_length_exceeded" if _TOO_LONG in str(error) else ""
+            raise ChatError(_line(error), 400, code, passing=False) from None
+        except RuntimeError as error:  # llama_decode
+            raise ChatError(_line(error), 500, "", passing=True) from None
         choice = data["choices"][0]
         return ChatAnswer(
             text=choice["message"]["content"] or "",
@@ -113,8 +108,7 @@ class LocalChat:
 
     async def close(self) -> None:
         """Free the model."""
-        with self._lock:
-            self._llama.close()
+        self._llama.close()
 
 
 def _load(path: str, gpu_layers: int, threads: int, context: int) -> Any:  # noqa: ANN401 - untyped

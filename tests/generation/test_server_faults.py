@@ -412,6 +412,31 @@ def test_a_missing_client_names_the_extra(tmp_path, chat, monkeypatch):
         run(tmp_path, chat)
 
 
+FORGOTTEN = """
+from countenance.au_mapping import load_mapping
+from countenance.generation import GenerateSettings, ServerSettings
+from countenance.generation.chat_annotator import ChatAnnotator
+from countenance.generation.chat_server import ChatServer
+from countenance.generation.generate_prompt import GeneratePrompt
+
+server = ChatServer({model!r}, ServerSettings({url!r}))
+prompt = GeneratePrompt.load("generate-v1-short")
+annotator = ChatAnnotator(server, prompt, GenerateSettings(), 0, load_mapping())
+print(annotator.identity()["engine"])
+"""
+
+
+def test_a_process_ends_though_it_forgot_to_close_its_chat(chat):
+    import subprocess
+    import sys
+
+    code = FORGOTTEN.format(model=MODEL, url=chat.url)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert (done.stdout, done.stderr) == ("openai\n", "")
+
+
 def test_retry_after_is_a_number_of_seconds_or_a_date():
     from email.utils import formatdate
 
