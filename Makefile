@@ -66,9 +66,9 @@ bench: install
 bench-split: install
 	$(BIN)/python benchmarks/split.py $(if $(RUN),--run $(RUN))
 
-# Ray runs whose driver is killed, and a running cluster; what `make test` leaves out of tests/generation/test_ray.py.
+# Ray runs whose driver is killed, a running cluster and a busy one; what `make test` leaves out of tests/generation/test_ray*.py.
 test-ray: install
-	COUNTENANCE_TEST_RAY=1 $(BIN)/python -m pytest tests/generation/test_ray.py
+	COUNTENANCE_TEST_RAY=1 $(BIN)/python -m pytest tests/generation/test_ray.py tests/generation/test_ray_cluster.py
 
 # The whole dataset from the four corpora, an hour or less on two cores; stop it as you like, it goes on.
 build-full: install

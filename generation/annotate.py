@@ -89,7 +89,7 @@ def _annotate(
         statistics["last_session"] = {
             "items": len(left),
             "limit": config.limit,
-            "workers": config.workers,
+            **_engine_width(config),
             "seconds": round(seconds, 3),
             "items_per_second": round(len(left) / seconds, 2) if left else 0.0,
             "lines_repaired": store.repaired,
@@ -98,6 +98,13 @@ def _annotate(
         }
         write_json(config.out / STATISTICS, statistics)
     return statistics
+
+
+def _engine_width(config: AnnotationConfig) -> dict[str, int]:
+    """What one engine did side by side: its threads, or the requests to a server with its own."""
+    if config.server is not None:
+        return {"concurrency": config.server.concurrency}
+    return {"workers": config.workers}
 
 
 class Annotator(Protocol):
@@ -145,7 +152,7 @@ def _open_annotator(
     else:
         from .ray_annotator import open_ray_annotator
 
-        with open_ray_annotator(config, ray) as there:
+        with open_ray_annotator(config, ray, show_progress=show_progress) as there:
             yield there
 
 

@@ -57,7 +57,8 @@ class AnnotationConfig:
             where it was fitted on this model and prompt.
         limit: Most transcripts to take; None takes all.
         seed: Decides all that is drawn, item by item; 0 to 2**32 - 1.
-        workers: CPU threads: engines side by side for ``score``, threads of one for ``generate``.
+        workers: CPU threads: engines side by side for ``score``, threads of one for ``generate``. A
+            server has its own; on Ray an actor that asks one still reserves so many CPUs.
         gpu_layers: Model layers to offload, where llama.cpp was built for a GPU.
         prompt_version: Packaged prompt; empty takes the strategy's first.
         mapping_version: Table of action units that the records may use.
@@ -94,6 +95,14 @@ class AnnotationConfig:
         _check_engine(self, strategy)
         object.__setattr__(self, "strategy", strategy)
         object.__setattr__(self, "prompt_version", self.prompt_version or _PROMPTS[strategy])
+
+    @property
+    def side_by_side(self) -> int:
+        """Transcripts that one engine works on at the same time."""
+        if self.server is not None:
+            return self.server.concurrency
+        batched = self.strategy == GENERATE and self.engine == IN_PROCESS
+        return self.generation.slots if batched else 1
 
 
 def _check_engine(config: AnnotationConfig, strategy: str) -> None:
@@ -194,7 +203,7 @@ def open_strategy(
             settings=config.generation,
             labels=config.labels,
             seed=config.seed,
-            concurrency=config.server.concurrency if config.server else 1,
+            concurrency=config.side_by_side,
         ) as answered:
             yield answered
     elif config.strategy == SCORE:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import errors
-from ..errors import CountenanceError, RunError
+from ..errors import CountenanceError, RunError, in_one_line
 from .annotate import open_local_annotator
 from .annotation_config import AnnotationConfig
 from .transcripts import Transcript
@@ -16,6 +17,8 @@ from .waiting_parts import identity_digest, write_part
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,15 @@ class Fault:
     message: str
 
     @classmethod
-    def of(cls, error: CountenanceError | OSError) -> Fault:
-        """What to tell the driver."""
+    def of(cls, error: Exception) -> Fault:
+        """What to tell the driver; what is none of ours leaves its traceback in Ray's logs."""
         if isinstance(error, CountenanceError):
-            return cls(type(error).__name__, str(error))
+            return cls(type(error).__name__, in_one_line(error))
+        _LOG.error("a Ray worker failed", exc_info=error)
         return cls(
             RunError.__name__,
-            f"a Ray actor cannot write its part ({error}); free the disk or choose another --out; "
-            "what is written already is kept",
+            f"a Ray worker failed ({type(error).__name__}: {in_one_line(error)}); its traceback is "
+            "in Ray's logs on that machine; what is written already is kept",
         )
 
     def raise_here(self) -> NoReturn:
@@ -71,7 +75,7 @@ def describe_annotator(config: AnnotationConfig) -> Description | Fault:
             return Description(
                 dict(annotator.identity), annotator.fitted_on, dict(annotator.documents)
             )
-    except (CountenanceError, OSError) as error:
+    except Exception as error:  # any of them must reach the driver as its own line
         return Fault.of(error)
 
 
@@ -93,19 +97,27 @@ class AnnotationActor:
                 open_local_annotator(config, documents=description.documents)
             )
             _check_identity(self._annotator.identity, description.identity)
-        except (CountenanceError, OSError) as error:
+        except Exception as error:
             self._fault = Fault.of(error)
 
     def __call__(self, batch: pa.Table) -> dict[str, list[str]]:
         """Annotate one batch, write it as a part, and report the part's name or a fault."""
         if self._fault is None:
             try:
-                outcomes = list(self._annotator.outcomes(transcripts_of(batch)))
-                part = write_part(self._config.out, outcomes, self._identity)
+                part = self._write(list(self._annotator.outcomes(transcripts_of(batch))))
                 return {"part": [part], "fault": [""], "message": [""]}
-            except (CountenanceError, OSError) as error:
+            except Exception as error:
                 self._fault = Fault.of(error)
         return {"part": [""], "fault": [self._fault.kind], "message": [self._fault.message]}
+
+    def _write(self, outcomes: Sequence[Mapping[str, Any]]) -> str:
+        try:
+            return write_part(self._config.out, outcomes, self._identity)
+        except OSError as error:
+            raise RunError(
+                f"a Ray actor cannot write its part ({error}); free the disk or choose another "
+                "--out; what is written already is kept"
+            ) from error
 
 
 def _check_identity(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

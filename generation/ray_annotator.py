@@ -10,40 +10,39 @@ but finished ids and whole parts says what is left.
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-import socket
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingDependencyError, RunError
-from .annotation_config import AnnotationConfig, usable_cores
+from ..errors import RunError
+from .annotation_config import AnnotationConfig
 from .model_files import PACKAGED
 from .ray_actor import AnnotationActor, Description, Fault, describe_annotator, transcripts_table
+from .ray_cluster import actor_count, connected, ray_failures
 from .ray_settings import RAY, RaySettings
 from .transcripts import Transcript, transcript_id
-from .waiting_parts import TODO, WaitingParts, write_table
+from .waiting_parts import TODO, WaitingParts, write_scratch_table
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 # A batch is what a crash costs, so it is small; every actor gets several, so that all end together.
+# An engine that works on many side by side gets larger ones.
 _BATCH = (16, 256)
 _BATCHES_PER_ACTOR = 16
+_ROUNDS = 4
 # A batch that kills its actor this often is at fault itself.
 _CRASHES_PER_BATCH = 3
-_OBJECT_STORE_BYTES = 200 * 2**20  # only names of parts and small tables of text pass through it
-_LOOPBACK = ("127.", "localhost", "[::1]")
-_BLOCK_BYTES = 2**20
-_KNOCK_SECONDS = 10
-_QUIET = ("ray", "ray.data", "ray.train", "ray.tune")
+# Seconds until a busy cluster is spoken of, and between such lines from then on.
+_FIRST_WAIT = 30
+_NEXT_WAIT = 600
+_POLL_SECONDS = 2  # so long Ray does not listen to Ctrl-C
 
 
 class RayAnnotator:
@@ -54,6 +53,7 @@ class RayAnnotator:
         config: What to do, with paths that mean the same on every machine.
         settings: Actors and GPUs.
         description: What one worker said of the annotator.
+        actors: How many engines to start.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class RayAnnotator:
         config: AnnotationConfig,
         settings: RaySettings,
         description: Description,
+        actors: int,
     ) -> None:
         self.identity = description.identity
         self.fitted_on = description.fitted_on
@@ -70,7 +71,7 @@ class RayAnnotator:
         self._config = config
         self._settings = settings
         self._description = description
-        self._actors = _actor_count(ray.cluster_resources(), config.workers, settings)
+        self._actors = actors
         self.session: dict[str, Any] = {"on": RAY, "actors": self._actors}
 
     def outcomes(
@@ -97,9 +98,10 @@ class RayAnnotator:
 
     def _parts(self, transcripts: Sequence[Transcript]) -> Iterator[str]:
         """Names of finished parts, in no order."""
-        batches = _write_todo(self._config.out / TODO, transcripts, self._actors)
+        size = batch_size(len(transcripts), self._actors, self._config.side_by_side)
+        batches = _write_todo(self._config.out / TODO, transcripts, size)
         started = time.perf_counter()
-        with _ray_failures(self._ray):
+        with ray_failures(self._ray):
             for row in self._reports(batches).iter_rows():
                 if row["fault"]:
                     Fault(row["fault"], row["message"]).raise_here()
@@ -129,8 +131,15 @@ class RayAnnotator:
 
 
 @contextmanager
-def open_ray_annotator(config: AnnotationConfig, settings: RaySettings) -> Iterator[RayAnnotator]:
+def open_ray_annotator(
+    config: AnnotationConfig, settings: RaySettings, *, show_progress: bool = False
+) -> Iterator[RayAnnotator]:
     """Connect to the cluster and let one of its workers open and describe the annotator.
+
+    Args:
+        config: What to do.
+        settings: Where.
+        show_progress: Say on stderr that a busy cluster is waited for.
 
     Raises:
         EngineError: That worker cannot load the model.
@@ -138,15 +147,55 @@ def open_ray_annotator(config: AnnotationConfig, settings: RaySettings) -> Itera
         RunError: No cluster answers, or it lacks what the actors need.
     """
     config = _with_full_paths(config)
-    with _connected(settings, config.workers) as ray, _ray_failures(ray):
-        _actor_count(ray.cluster_resources(), config.workers, settings)
-        describe = ray.remote(num_cpus=config.workers, num_gpus=settings.gpus_per_actor)(
-            describe_annotator
-        )
-        description = ray.get(describe.remote(config))
-        if isinstance(description, Fault):
-            description.raise_here()
-        yield RayAnnotator(ray, config, settings, description)
+    with connected(settings, config.workers) as ray:
+        with ray_failures(ray):
+            actors = actor_count(ray.nodes(), config.workers, settings)
+            description = _describe(ray, config, settings, show_progress)
+        yield RayAnnotator(ray, config, settings, description, actors)
+
+
+def _describe(
+    ray: ModuleType, config: AnnotationConfig, settings: RaySettings, show_progress: bool
+) -> Description:
+    """What a worker says of the annotator.
+
+    Its place is reserved first, because only of a reservation does Ray say whether it was given: a
+    task that waits for a free machine and one that loads a large model look the same.
+    """
+    from ray.util.placement_group import placement_group, remove_placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    needs = {"CPU": config.workers, "GPU": settings.gpus_per_actor}
+    place = placement_group([{kind: count for kind, count in needs.items() if count}])
+    try:
+        _wait_for(place, show_progress)
+        describe = ray.remote(
+            num_cpus=config.workers,
+            num_gpus=settings.gpus_per_actor,
+            scheduling_strategy=PlacementGroupSchedulingStrategy(place),
+        )(describe_annotator)
+        description: Description | Fault = ray.get(describe.remote(config))
+    finally:
+        remove_placement_group(place)
+    if isinstance(description, Fault):
+        description.raise_here()
+    return description
+
+
+def _wait_for(place: Any, show_progress: bool) -> None:  # noqa: ANN401 - Ray has no types here
+    """Wait for room, however long: whoever starts a run on a shared cluster means to queue."""
+    started = time.monotonic()
+    spoken_at = started + _FIRST_WAIT
+    while not place.wait(_POLL_SECONDS):
+        now = time.monotonic()
+        if show_progress and now >= spoken_at:
+            spoken_at = now + _NEXT_WAIT
+            print(
+                f"annotate: waiting for the Ray cluster, which is busy ({(now - started) / 60:.0f} "
+                "min); Ctrl-C gives up",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _with_full_paths(config: AnnotationConfig) -> AnnotationConfig:
@@ -159,133 +208,27 @@ def _with_full_paths(config: AnnotationConfig) -> AnnotationConfig:
     return replace(config, out=config.out.resolve(), model=model, tagger=tagger)
 
 
-def _write_todo(folder: Path, transcripts: Sequence[Transcript], actors: int) -> int:
+def _write_todo(folder: Path, transcripts: Sequence[Transcript], size: int) -> int:
     """Write what is to do as one Parquet file a batch; gives the number of batches."""
     shutil.rmtree(folder, ignore_errors=True)
-    fewest, most = _BATCH
-    size = min(most, max(fewest, -(-len(transcripts) // (actors * _BATCHES_PER_ACTOR))))
     starts = range(0, len(transcripts), size)
     for number, start in enumerate(starts):
         table = transcripts_table(transcripts[start : start + size])
-        write_table(folder / f"todo-{number:05d}.parquet", table)
+        write_scratch_table(folder / f"todo-{number:05d}.parquet", table)
     return len(starts)
 
 
-def _actor_count(resources: Mapping[str, float], cpus: int, settings: RaySettings) -> int:
-    """How many actors to start.
+def batch_size(items: int, actors: int, side_by_side: int) -> int:
+    """Transcripts of a batch: enough to fill an engine, few enough that all actors end together.
 
-    Raises:
-        RunError: The cluster has not enough for them; Ray would wait for ever.
+    Args:
+        items: Transcripts in all.
+        actors: Engines that share them.
+        side_by_side: Transcripts that one engine works on at the same time. It has none left to
+            fill up with at the end of a batch, so a batch should hold several times as many.
     """
-    room = int(resources.get("CPU", 0) // cpus)
-    if settings.gpus_per_actor:
-        room = min(room, int(resources.get("GPU", 0) // settings.gpus_per_actor))
-    wanted = settings.actors or max(room, 1)
-    if wanted > room:
-        needs = f"{cpus} CPU" + (
-            f" and {settings.gpus_per_actor:g} GPU" if settings.gpus_per_actor else ""
-        )
-        raise RunError(
-            f"actors: {wanted} with {needs} each do not fit this Ray cluster "
-            f"({resources.get('CPU', 0):g} CPU, {resources.get('GPU', 0):g} GPU); take fewer "
-            "--actors or --workers"
-        )
-    return wanted
-
-
-@contextmanager
-def _connected(settings: RaySettings, cpus: int) -> Iterator[ModuleType]:
-    """Ray, connected; a cluster of our own listens on loopback only and ends with the run."""
-    own = not settings.address
-    ray = _import_ray(here=own or settings.address.startswith(_LOOPBACK))
-    if ray.is_initialized():
-        _configure()
-        yield ray
-        return
-    try:
-        _connect(ray, settings, cpus)
-        _configure()
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _connect(ray: ModuleType, settings: RaySettings, cpus: int) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if settings.address:
-        try:
-            _knock(settings.address)
-            ray.init(settings.address, **quiet)
-        except (OSError, ray.exceptions.RayError) as error:
-            raise RunError(
-                f"on: no Ray cluster answers at {settings.address} ({_first_line(error)}); give "
-                "HOST:PORT as 'ray start --head' prints it, and see docs/ray.md on tokens"
-            ) from error
-    else:
-        ray.init(
-            "local",
-            num_cpus=cpus * (settings.actors or max(1, usable_cores() // cpus)),
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            **quiet,
-        )
-
-
-def _knock(address: str) -> None:
-    """Ask whether anything listens there; Ray itself would try for many minutes.
-
-    Raises:
-        OSError: Nothing does.
-        RunError: Not an address.
-    """
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise RunError(f"on: expected ray or ray://HOST:PORT, found 'ray://{address}'")
-    socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
-
-
-def _import_ray(here: bool) -> ModuleType:
-    if find_spec(RAY) is None:
-        raise MissingDependencyError(
-            "Ray is not installed: pip install 'countenance[ray]', or leave out --on"
-        )
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if here:
-        # Ray's own switch for "one machine only": it keeps to loopback, also as a client.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    import ray
-    import ray.data
-
-    return ray
-
-
-def _configure() -> None:
-    from ray.data import DataContext
-
-    context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    # Ray plans its memory by this size, 128 MiB by default; ours hold far less than one.
-    context.target_max_block_size = _BLOCK_BYTES
-    # The newer reader packs small files into one block, which one actor would do alone, and lists
-    # them in a task that waits for a CPU for ever where the actors hold all.
-    context.use_datasource_v2 = False
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
-@contextmanager
-def _ray_failures(ray: ModuleType) -> Iterator[None]:
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        raise RunError(
-            f"Ray: {_first_line(error)}; what is written already is kept, start the same command "
-            "again"
-        ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+    fewest, most = _BATCH
+    least = max(fewest, _ROUNDS * side_by_side)
+    share = -(-items // actors)
+    batches = min(_BATCHES_PER_ACTOR, max(1, -(-share // least)))
+    return min(max(most, least), max(fewest, -(-share // batches)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..errors import RunError
 
 RAY = "ray"
+_LEAST_SHARE = 0.0001
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class RaySettings:
         address: ``HOST:PORT`` of a running cluster's head, or ``auto`` for the one on this machine;
             empty starts one on this machine's loopback and stops it afterwards.
         actors: Engines side by side; None takes as many as the cluster has room for.
-        gpus_per_actor: GPUs that one engine gets, shares allowed; 0 keeps to CPUs.
+        gpus_per_actor: GPUs that one engine gets: 0 keeps to CPUs, a share of one card (0.0001 or
+            more), or a whole number, as Ray has it.
     """
 
     address: str = ""
@@ -27,8 +29,11 @@ class RaySettings:
     def __post_init__(self) -> None:
         if self.actors is not None and self.actors < 1:
             raise RunError(f"actors: expected 1 or more, found {self.actors}")
-        if self.gpus_per_actor < 0:
-            raise RunError(f"gpus-per-actor: expected 0 or more, found {self.gpus_per_actor}")
+        gpus = self.gpus_per_actor
+        if not (gpus == 0 or _LEAST_SHARE <= gpus < 1 or (gpus >= 1 and gpus % 1 == 0)):
+            raise RunError(
+                f"gpus-per-actor: expected 0, a share such as 0.5 or a whole number, found {gpus:g}"
+            )
 
 
 def parse_ray_option(

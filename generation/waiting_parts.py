@@ -41,13 +41,13 @@ def identity_digest(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet file, whole or not at all.
+def write_scratch_table(path: Path, table: pa.Table) -> None:
+    """Write a Parquet file that is made anew after a power cut, so nothing waits for the disk.
 
     Raises:
         OSError: The disk is full, or the folder cannot be written.
     """
-    _write_bytes(path, _as_parquet(table))
+    _write_bytes(path, _as_parquet(table), durable=False)
 
 
 def write_part(run: Path, outcomes: Sequence[Mapping[str, Any]], identity: str) -> str:
@@ -69,7 +69,7 @@ def write_part(run: Path, outcomes: Sequence[Mapping[str, Any]], identity: str) 
     schema = _part_schema().with_metadata({_IDENTITY: identity})
     content = _as_parquet(pa.Table.from_pylist(list(outcomes), schema=schema))
     name = f"part-{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}.parquet"
-    _write_bytes(run / PARTS / name, content)
+    _write_bytes(run / PARTS / name, content, durable=True)
     return name
 
 
@@ -137,7 +137,7 @@ class WaitingParts:
         shutil.rmtree(self._run / FOLDER, ignore_errors=True)
 
     def _read(self, name: str) -> dict[str, dict[str, Any]] | None:
-        """Id to outcome; None for a part that is damaged or of another run."""
+        """Id to outcome; None for a part that is damaged, or of another run or version."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -149,6 +149,8 @@ class WaitingParts:
         except (FileNotFoundError, pa.ArrowException):
             return None
         if (table.schema.metadata or {}).get(_IDENTITY) != self._identity.encode():
+            return None
+        if not table.schema.equals(_part_schema()):  # of a version that had other fields
             return None
         return {row["id"]: _outcome(row) for row in table.to_pylist()}
 
@@ -183,14 +185,15 @@ def _as_parquet(table: pa.Table) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def _write_bytes(path: Path, content: memoryview) -> None:
+def _write_bytes(path: Path, content: memoryview, *, durable: bool) -> None:
     temporary = path.with_name(f".{path.name}.tmp-{uuid4().hex}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -232,6 +232,12 @@ def test_a_run_may_be_begun_with_a_server_of_any_build(tmp_path, chat):
     assert list(records(tmp_path)) == list(LINES)
 
 
+def test_the_session_tells_of_requests_and_not_of_threads_that_a_server_has_itself(tmp_path, chat):
+    session = run(tmp_path, chat, LINES[:1], concurrency=3)["last_session"]
+    assert session["concurrency"] == 3
+    assert "workers" not in session
+
+
 def test_a_run_goes_on_only_with_a_server_that_says_it_is_the_same(tmp_path, chat):
     run(tmp_path, chat, LINES[:1])
     assert run(tmp_path, chat, LINES[:2])["last_session"]["items"] == 1
