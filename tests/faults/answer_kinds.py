@@ -4,7 +4,7 @@ import json
 
 from bench import environment
 from faces_chat import FacesChat
-from kinds import LINES, LONG_LINES, SMALL, Annotate
+from kinds import LINES, SMALL, Annotate
 from loopback_chat import MODEL
 
 PROMPT = ("--prompt", "generate-v1-short")
@@ -28,7 +28,7 @@ class Generate(Annotate):
 
 
 class AskServer(Annotate):
-    """A server writes; each try has its own, which says that the long lines are too long."""
+    """A server writes; each try has its own, for which the long lines are too long."""
 
     name = "annotate-openai"
     title = "annotate --engine openai"
@@ -43,9 +43,7 @@ class AskServer(Annotate):
         self.serve(folder)
 
     def serve(self, folder, port=0):
-        chat = self.chats[folder] = FacesChat(port)
-        chat.endless = dict.fromkeys(LONG_LINES, "too_long")
-        return chat
+        self.chats[folder] = FacesChat(port)
 
     def command(self, folder, number, url=None, timeout=20):
         reach = ("--engine", "openai", "--base-url", url or self.chats[folder].url)

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "generation"))  # this fol
 
 from loopback_chat import LoopbackChat
 
+LONGEST_TEXT = 200  # bytes; of more it says that they do not fit its context
 FACES = (
     (["joy"], "Cheeks rise and the lip corners pull up in a warm smile.", ["AU6C", "AU12D"]),
     (["anger"], "The brows draw down and the lips press together hard.", ["AU4D", "AU24C"]),
@@ -41,7 +42,8 @@ class FacesChat(LoopbackChat):
     def next_fault(self, text):
         if self.breaks and self.breaks[0] == text:
             self.everywhere = self.breaks[1]
-        return super().next_fault(text)
+        fault = super().next_fault(text)
+        return "too_long" if fault is None and len(text.encode()) > LONGEST_TEXT else fault
 
     def heal(self):
         """From now on all is sound; what hangs is let go."""

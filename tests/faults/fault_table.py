@@ -33,6 +33,8 @@ Real runs of the `countenance` command, with the packaged models, that something
   traceback, and nothing begun or left behind; `not tried here` when this machine or this user could
   not do it, with the reason.
 
+Servers are ones on loopback that answer well (`faces_chat.py`) until a test lets them break.
+
 Runs of `annotate` are small ones with small parts: 6 records in a part and 4 items from one sync to
 the next, where 10,000 and 64 are usual, so that the faults fall on new parts, and among the items
 are such as are set aside.
@@ -40,7 +42,7 @@ are such as are set aside.
 """
 
 
-KILLS, REST = "kills", "the rest"  # the two processes of `make test-faults`
+KILLS, REST = "the kills", "the rest"  # the two processes of `make test-faults`
 
 
 class FaultTable:
@@ -105,7 +107,7 @@ def _duration(document):
     if set(seconds) != {KILLS, REST}:
         return ""
     whole = max(seconds.values())
-    parts = f"{seconds[KILLS]:,} s for the {KILLS}, beside them {seconds[REST]:,} s for {REST}"
+    parts = f"{seconds[KILLS]:,} s for {KILLS}, beside them {seconds[REST]:,} s for {REST}"
     cores = document["made"]["cores"]
     return f"\nThe whole took {whole / 60:.1f} minutes on {cores} cores: {parts}.\n"
 
