@@ -15,6 +15,7 @@ class Generate(Annotate):
 
     name = "annotate-generate"
     title = "annotate --strategy generate"
+    least_parts = 1
 
     def command(self, folder, number):
         options = ("--limit", self.items, "--seed", 3, "--workers", 1, "--out", "run")
@@ -23,7 +24,7 @@ class Generate(Annotate):
         return ("annotate", *corpus, *draws, *options), self.settings(folder)
 
     def settings(self, folder):
-        small = SMALL | {"countenance.generation.run_store": {"RECORDS_PER_PART": 2}}
+        small = SMALL | {"countenance.generation.run_store": {"RECORDS_PER_PART": 1}}
         return environment(folder / "cache", FAULT_CONSTANTS=json.dumps(small))
 
 

@@ -93,7 +93,7 @@ def pushing(root, warm_cache, building):
 
 @pytest.fixture(scope="session")
 def generating(root, warm_cache):
-    return Generate(root, warm_cache, items=8)
+    return Generate(root, warm_cache, items=10)
 
 
 @pytest.fixture(scope="session")

@@ -162,6 +162,7 @@ def _link(source, target):
 class Annotate(Kind):
     name = "annotate"
     result = "run"
+    least_parts = 2
 
     def __init__(self, root, warm_cache, items):
         super().__init__(root, warm_cache)
@@ -180,9 +181,9 @@ class Annotate(Kind):
         return environment(folder / "cache", FAULT_CONSTANTS=json.dumps(SMALL))
 
     def undisturbed(self):
-        """As others; it must have come to more than one part, and have set something aside."""
+        """As others; it must have come to so many parts, and have set something aside."""
         whole = super().undisturbed()
-        assert len(list((self.root / "run" / "parts").iterdir())) > 1
+        assert len(list((self.root / "run" / "parts").iterdir())) >= self.least_parts
         assert (self.root / "run" / "rejects.jsonl").stat().st_size > 0
         return whole
 
