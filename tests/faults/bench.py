@@ -155,6 +155,10 @@ class Count:
     def sound(self):
         return not (self.lost or self.doubled or self.unlike)
 
+    @property
+    def outcome(self):
+        return "as undisturbed" if self.sound else "; ".join(self.unlike[:3]) or "not sound"
+
 
 def kill_many(kind, kills, seed, root):
     """Kill runs of one kind at ``kills`` drawn points, resume each, compare with the undisturbed.

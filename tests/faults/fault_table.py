@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 HERE = Path(__file__).parent
+TABLE = Path(os.environ.get("COUNTENANCE_FAULT_FOLDER", HERE))  # where the page is written
 HEAD = """# Faults
 
 Real runs of the `countenance` command, with the packaged models, that something happens to.
@@ -29,9 +30,19 @@ Real runs of the `countenance` command, with the packaged models, that something
 - **outcome**: `as undisturbed` when every file of the result equals that of a run without a fault
   (times and durations left out; train: the weights bit for bit) and nothing else was left behind;
   `one line` when it ended with exit status 1, one line on stderr that says what to do, no
-  traceback, and nothing begun or left behind.
+  traceback, and nothing begun or left behind; `not tried here` when this machine or this user could
+  not do it, with the reason.
+
+Servers are ones on loopback that answer well (`faces_chat.py`) until a test lets them break.
+
+Runs of `annotate` are small ones with small parts: 6 records in a part and 4 items from one sync to
+the next, where 10,000 and 64 are usual, so that the faults fall on new parts, and among the items
+are such as are set aside.
 
 """
+
+
+KILLS, REST = "the kills", "the rest"  # the two processes of `make test-faults`
 
 
 class FaultTable:
@@ -41,16 +52,24 @@ class FaultTable:
         self.rows = {}
         self.writes = os.environ.get("COUNTENANCE_FAULT_TABLE") == "write"
 
-    def add(self, group, fault, tried, outcome, lost=0, doubled=0):
+    def add(self, fault, tried, outcome, lost=0, doubled=0):
         row = {"tried": tried, "lost": lost, "doubled": doubled, "outcome": outcome}
-        self.rows[f"{group}: {fault}"] = row
-        if self.writes:
-            with (HERE / "fault_table.py").open() as lock:  # two processes fill one table
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                document = read_table()
-                document["rows"][f"{group}: {fault}"] = row
-                document["made"] = made()
-                write_table(document)
+        self.rows[fault] = row
+        self._write("rows", fault, row)
+
+    def took(self, process, seconds):
+        """Note the seconds that one of the bench's two processes took."""
+        self._write("seconds", process, round(seconds))
+
+    def _write(self, part, name, value):
+        if not self.writes:
+            return
+        with (HERE / "fault_table.py").open() as lock:  # two processes fill one table
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            document = read_table()
+            document.setdefault(part, {})[name] = value
+            document["made"] = made()
+            write_table(document)
 
 
 def made():
@@ -63,14 +82,15 @@ def made():
 
 
 def read_table():
-    path = HERE / "table.json"
+    path = TABLE / "table.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else {"rows": {}, "made": {}}
 
 
 def write_table(document):
     text = json.dumps(document, indent=2, sort_keys=True) + "\n"
-    (HERE / "table.json").write_text(text, "utf-8")
-    (HERE / "README.md").write_text(rendered(document), "utf-8")
+    TABLE.mkdir(exist_ok=True)
+    (TABLE / "table.json").write_text(text, "utf-8")
+    (TABLE / "README.md").write_text(rendered(document), "utf-8")
 
 
 def rendered(document):
@@ -80,7 +100,17 @@ def rendered(document):
         lines.append("| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |")
     facts = document["made"]
     last = f"\nWritten {facts['on']}, Python {facts['python']}, {facts['system']}.\n"
-    return HEAD + "\n".join(lines) + "\n" + last
+    return HEAD + "\n".join(lines) + "\n" + _duration(document) + last
+
+
+def _duration(document):
+    seconds = document.get("seconds", {})
+    if set(seconds) != {KILLS, REST}:
+        return ""
+    whole = max(seconds.values())
+    parts = f"{seconds[KILLS]:,} s for {KILLS}, beside them {seconds[REST]:,} s for {REST}"
+    cores = document["made"]["cores"]
+    return f"\nThe whole took {whole / 60:.1f} minutes on {cores} cores: {parts}.\n"
 
 
 def merged(documents):
@@ -90,7 +120,7 @@ def merged(documents):
         for fault, row in document["rows"].items():
             if fault not in rows or row["tried"] >= rows[fault]["tried"]:
                 rows[fault] = row
-    return {"rows": rows, "made": documents[-1]["made"]}
+    return {**documents[-1], "rows": rows}
 
 
 if __name__ == "__main__":

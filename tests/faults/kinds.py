@@ -28,7 +28,40 @@ TINY_TRAINING = {
     "learning_rate": 0.003,
     "threads": 1,
 }
-OUR_LINES = ("Half the town came out to wave at the ferry.", "Who let the soup boil over again?")
+OUR_LINES = (
+    "Half the town came out to wave at the ferry.",
+    "Who let the soup boil over again?",
+    "My aunt hums whenever the bread comes out right.",
+    "They painted over the mural without asking a soul.",
+    "Under the stairs I found his first violin.",
+    "The dentist was kind and it hardly hurt.",
+    "Our goat is on the neighbour's roof once more.",
+    "I practised the speech and then forgot the rings.",
+    "Whoever left these flowers has my thanks.",
+    "The last bus drove past without slowing down.",
+    "We could see our breath inside the church.",
+    "She beat me at chess and is only six.",
+)
+# Few characters and many tokens: these are set aside.
+LONG_LINES = tuple(
+    f"{words} {sign * 60}"
+    for words, sign in (
+        ("so much cake left", "\U0001fae0"),
+        ("what on earth happened", "\U0001fae3"),
+        ("nobody fed the cat", "\U0001fae5"),
+        ("rain through the tent", "\U0001fae8"),
+        ("third flat tyre today", "\U0001fae2"),
+        ("he said yes finally", "\U0001faf6"),
+    )
+)
+LINES = tuple(line for pair in zip(OUR_LINES, LONG_LINES) for line in pair)  # noqa: B905
+LINES += OUR_LINES[len(LONG_LINES) :]
+# So that few items fill several parts, are handed to the disk often, and some are set aside.
+SMALL = {
+    "countenance.generation.run_store": {"RECORDS_PER_PART": 6},
+    "countenance.generation.annotate": {"_FLUSH_EVERY": 4},
+    "countenance.generation.scoring": {"CONTEXT_TOKENS": 128},
+}
 
 
 def hashes(folder):
@@ -58,9 +91,11 @@ class Kind:
     """A run that is killed; ``whole`` is the undisturbed one, made once, when first needed."""
 
     name = ""
+    title = ""  # how the table calls it; else the name
     result = ""  # the file or folder that it makes in its folder
 
     def __init__(self, root, warm_cache):
+        self.title = self.title or self.name
         self.root = root / f"undisturbed-{self.name}"
         self.warm_cache = warm_cache
         self.whole = None
@@ -127,6 +162,7 @@ def _link(source, target):
 class Annotate(Kind):
     name = "annotate"
     result = "run"
+    least_parts = 2
 
     def __init__(self, root, warm_cache, items):
         super().__init__(root, warm_cache)
@@ -134,12 +170,22 @@ class Annotate(Kind):
 
     def prepare(self, folder, number):
         super().prepare(folder, number)
-        (folder / "lines.txt").write_text("\n".join(OUR_LINES), "utf-8")
+        (folder / "lines.txt").write_text("\n".join(LINES), "utf-8")
 
     def command(self, folder, number):
-        corpora = ("--corpus", "samples", "--corpus", "text=lines.txt")
+        corpora = ("--corpus", "text=lines.txt", "--corpus", "samples")
         options = ("--limit", self.items, "--seed", 3, "--workers", 1, "--out", "run")
-        return ("annotate", *corpora, *options), environment(folder / "cache")
+        return ("annotate", *corpora, *options), self.settings(folder)
+
+    def settings(self, folder):
+        return environment(folder / "cache", FAULT_CONSTANTS=json.dumps(SMALL))
+
+    def undisturbed(self):
+        """As others; it must have come to so many parts, and have set something aside."""
+        whole = super().undisturbed()
+        assert len(list((self.root / "run" / "parts").iterdir())) >= self.least_parts
+        assert (self.root / "run" / "rejects.jsonl").stat().st_size > 0
+        return whole
 
     def compare(self, folder, number):
         expected, found = self.root / "run", folder / "run"

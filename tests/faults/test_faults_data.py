@@ -48,8 +48,9 @@ DAMAGES = {
     "fault",
     [pytest.param(f, marks=() if "bit flipped in a part" in f else SLOW) for f in DAMAGES],
 )
+@pytest.mark.fault("damage: {fault}")
 def test_a_damaged_run_is_noticed_and_annotated_anew(
-    fault, finished, annotating, root, warm_cache, table, request
+    fault, finished, annotating, root, warm_cache, row
 ):
     damage, name = DAMAGES[fault]
     draw, total, unlike, tries = random.Random(fault), [0, 0], [], 5 if KILLS > 10 else 1
@@ -73,7 +74,7 @@ def test_a_damaged_run_is_noticed_and_annotated_anew(
         unlike += differences(records(finished / "run"), records(folder / "run"), fault)
     refused = "" if name == "calibration.json" else "refused by build; "
     outcome = str(unlike[:3]) if unlike else f"{refused}the same records after annotate"
-    table.add("damage", fault, tries, outcome, *total)
+    row(tries, outcome, *total)
     assert total == [0, 0]
     assert not unlike
 
@@ -88,7 +89,8 @@ def records(run_folder):
 
 
 @pytest.mark.slow_fault
-def test_a_truncated_manifest_is_one_line_and_nothing_is_lost(finished, annotating, root, table):
+@pytest.mark.fault("damage: a truncated manifest.json")
+def test_a_truncated_manifest_is_one_line_and_nothing_is_lost(finished, annotating, root, row):
     folder = root / "manifest"
     folder.mkdir()
     annotating.prepare(folder, 0)
@@ -102,7 +104,7 @@ def test_a_truncated_manifest_is_one_line_and_nothing_is_lost(finished, annotati
     unlike = differences(run_hashes(finished / "run"), run_hashes(folder / "run"), "manifest")
     sound = ended.one_clear_line("manifest.json: cannot be read") and not unlike
     outcome = "one line; the records are untouched" if sound else ended.errors[-200:]
-    table.add("damage", "a truncated manifest.json", 1, outcome)
+    row(1, outcome)
     assert sound, ended
 
 
@@ -118,8 +120,9 @@ READERS = {
 
 
 @pytest.mark.slow_fault
+@pytest.mark.fault("damage: a half-written Parquet, read by {reader}")
 @pytest.mark.parametrize("reader", READERS)
-def test_a_half_written_parquet_is_refused(reader, building, root, warm_cache, table):
+def test_a_half_written_parquet_is_refused(reader, building, root, warm_cache, row):
     folder = root / f"half-parquet-{reader}"
     shutil.copytree(building.dataset(), folder / "dataset")
     (folder / "tiny.json").write_text(json.dumps(TINY_TRAINING))
@@ -135,12 +138,13 @@ def test_a_half_written_parquet_is_refused(reader, building, root, warm_cache, t
         sound = ended.one_clear_line(words)
     sound = sound and hashes(folder) == before
     outcome = "one line" if sound else f"{ended.errors[-300:]}{ended.output[-200:]}"
-    table.add("damage", f"a half-written Parquet, read by {reader}", 1, outcome)
+    row(1, outcome)
     assert sound, ended
 
 
 @pytest.mark.slow_fault
-def test_a_damaged_dataset_is_built_again_to_the_same_bytes(building, root, table):
+@pytest.mark.fault("damage: a half-written Parquet, built again")
+def test_a_damaged_dataset_is_built_again_to_the_same_bytes(building, root, row):
     building.undisturbed()
     folder = root / "rebuilt"
     folder.mkdir()
@@ -154,12 +158,13 @@ def test_a_damaged_dataset_is_built_again_to_the_same_bytes(building, root, tabl
     unlike = differences(hashes(expected), hashes(found), "rebuilt")
     counts = lost_and_doubled(ids_of_dataset(expected), ids_of_dataset(found))
     outcome = "as undisturbed" if not unlike else str(unlike[:3])
-    table.add("damage", "a half-written Parquet, built again", 1, outcome, *counts)
+    row(1, outcome, *counts)
     assert not unlike
 
 
 @pytest.mark.slow_fault
-def test_a_truncated_training_state_is_one_line(training, root, table):
+@pytest.mark.fault("damage: a truncated OUT.unfinished of train")
+def test_a_truncated_training_state_is_one_line(training, root, row):
     training.undisturbed()
     folder = root / "state"
     folder.mkdir()
@@ -174,5 +179,5 @@ def test_a_truncated_training_state_is_one_line(training, root, table):
     lost, doubled, unlike = training.compare(folder, 0)
     sound = sound and not unlike
     outcome = "one line; as undisturbed without it" if sound else f"{ended.errors[-200:]}{unlike}"
-    table.add("damage", "a truncated OUT.unfinished of train", 1, outcome, lost, doubled)
+    row(1, outcome, lost, doubled)
     assert sound, ended

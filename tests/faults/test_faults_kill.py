@@ -19,10 +19,10 @@ def count_of(annotating, building, training, pushing, root):
     return lambda name: counts[name].result()
 
 
+@pytest.mark.fault("SIGKILL: during {name}")
 @pytest.mark.parametrize("name", ["annotate", "build", "train", "push"])
-def test_a_killed_run_is_finished_by_the_same_command(name, count_of, table):
+def test_a_killed_run_is_finished_by_the_same_command(name, count_of, row):
     count = count_of(name)
-    outcome = "as undisturbed" if count.sound else "; ".join(count.unlike[:3]) or "not sound"
-    table.add("SIGKILL", f"during {name}", count.tried, outcome, count.lost, count.doubled)
+    row(count.tried, count.outcome, count.lost, count.doubled)
     assert count.sound, count
     assert count.tried == KILLS

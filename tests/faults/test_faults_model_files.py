@@ -83,21 +83,23 @@ QUICK = {"truncated in its metadata", "too small a context, score"}
     "fault",
     [pytest.param(f, marks=() if f in QUICK else pytest.mark.slow_fault) for f in FAULTS],
 )
-def test_a_model_file_that_cannot_work_is_one_line(fault, packaged, tmp_path, warm_cache, table):
+@pytest.mark.fault("model file: {fault}")
+def test_a_model_file_that_cannot_work_is_one_line(fault, packaged, tmp_path, warm_cache, row):
     make, strategy, settings, words = FAULTS[fault]
     make(packaged, tmp_path / "model.gguf")
     ended = annotate(tmp_path, warm_cache, strategy, settings)
-    note(table, fault, ended, words, tmp_path)
+    note(row, ended, words, tmp_path)
 
 
 @pytest.mark.slow_fault
-def test_a_context_that_memory_cannot_hold_is_one_line(packaged, tmp_path, warm_cache, table):
+@pytest.mark.fault("model file: a context larger than memory")
+def test_a_context_that_memory_cannot_hold_is_one_line(packaged, tmp_path, warm_cache, row):
     def little_memory():
         resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
 
     context(1_048_576)(packaged, tmp_path / "model.gguf")
     ended = annotate(tmp_path, warm_cache, "generate", LARGE, little_memory)
-    note(table, "a context larger than memory", ended, "no context of 4 times", tmp_path)
+    note(row, ended, "no context of 4 times", tmp_path)
 
 
 def annotate(folder, cache, strategy, settings, before=None):
@@ -109,9 +111,9 @@ def annotate(folder, cache, strategy, settings, before=None):
     return run(arguments, folder, environment(cache), before)
 
 
-def note(table, fault, ended, words, folder):
+def note(row, ended, words, folder):
     left = {path.name for path in folder.iterdir()} - {"model.gguf", "lines.txt"}
     sound = ended.one_clear_line(words) and not left
-    table.add("model file", fault, 1, "one line" if sound else f"{ended.errors[-200:]} {left}")
+    row(1, "one line" if sound else f"{ended.errors[-200:]} {left}")
     assert not left
     assert ended.one_clear_line(words), ended
