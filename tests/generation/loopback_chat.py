@@ -84,7 +84,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         chat = self.server.chat
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client hung up while it asked
+            self.close_connection = True
+            return
+        request = json.loads(body)
         if self.refused():
             return
         text = request["messages"][-1]["content"]
