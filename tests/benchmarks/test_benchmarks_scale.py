@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tracemalloc
+from functools import lru_cache
 
 import pytest
 
@@ -37,6 +38,8 @@ def test_the_peak_of_a_build_grows_by_some_hundred_bytes_a_record(few_faces, tmp
     monkeypatch.setattr(run_store, "RECORDS_PER_PART", 100)
     monkeypatch.setattr(groups, "_FORMS_PER_BATCH", 50)
     monkeypatch.setattr(groups, "_FORMS_KEPT", 50)
+    few_hashes = lru_cache(maxsize=50)(groups._piece_hash.__wrapped__)
+    monkeypatch.setattr(groups, "_piece_hash", few_hashes)
     for module in (rows, items_module):
         monkeypatch.setattr(module, "ROWS_PER_GROUP", 100)
     sizes = {}
