@@ -109,7 +109,7 @@ def annotate(
     any_build: Annotated[
         bool,
         typer.Option(
-            "--any-build", help="For openai: go on where the server says that it is another build."
+            "--any-build", help="For openai: begin a run that takes answers of any build of it."
         ),
     ] = False,
     on: Place = None,

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 from ..au_mapping import AUMapping, load_mapping
-from ..errors import RunError
+from ..errors import EngineError, RunError
 from ..progress import Progress
 from .agreement import agreement
 from .annotation_config import AnnotationConfig, open_strategy, resolve_annotator
@@ -27,7 +27,7 @@ from .id_set import NumberSet, text_number
 from .labels import LabelUse, as_seen
 from .ray_settings import RaySettings
 from .record import AnnotationRecord
-from .run_files import STATISTICS, part_checksums, read_run_statistics, write_json
+from .run_files import STATISTICS, is_passing, part_checksums, read_run_statistics, write_json
 from .run_store import RunStore, check_run_folder
 from .strategy import Face, Strategy
 from .transcripts import Transcript, normalise, transcript_id
@@ -36,6 +36,8 @@ from .waiting_parts import WaitingParts
 # The packaged transcripts' tags are their writer's, who also chose the calibration sample.
 SAMPLES_NAME = "samples"
 _FLUSH_EVERY = 64
+# So many without an answer in a row are no accident of their texts.
+_MOST_REFUSED = 20
 
 
 def annotate(
@@ -290,24 +292,50 @@ def _annotate_into(
     waiting: WaitingParts,
     progress: Progress,
 ) -> None:
+    refused = 0
     try:
-        for count, outcome in enumerate(_in_order(transcripts, annotator, waiting), 1):
-            if "reason" in outcome:
-                store.reject(outcome)
-            else:
-                store.append(outcome)
-            if count % _FLUSH_EVERY == 0:
-                store.flush()
-                waiting.remove_taken()
-            progress.update(1, f"{len(store.rejected_ids)} set aside")
+        # Closed at once where writing fails, so that no engine goes on for nothing.
+        with closing(_in_order(transcripts, annotator, waiting)) as outcomes:
+            for count, outcome in enumerate(outcomes, 1):
+                if "reason" in outcome:
+                    store.reject(outcome)
+                    refused = _refused_in_a_row(store, outcome, refused)
+                else:
+                    store.append(outcome)
+                    refused = 0
+                if count % _FLUSH_EVERY == 0:
+                    store.flush()
+                    waiting.remove_taken()
+                progress.update(1, f"{len(store.rejected_ids)} set aside")
     finally:
         store.flush()
     waiting.remove_taken()
 
 
+def _refused_in_a_row(store: RunStore, entry: Mapping[str, Any], before: int) -> int:
+    """How many transcripts in a row got no answer, this one included.
+
+    Those that an earlier session had set aside do not count: they were tried again because of it.
+
+    Raises:
+        EngineError: Too many.
+    """
+    if not is_passing(entry):
+        return 0
+    if entry["id"] in store.retried_ids:
+        return before
+    if before + 1 >= _MOST_REFUSED:
+        raise EngineError(
+            f"{store.folder}: {_MOST_REFUSED} transcripts in a row got no answer, the last with "
+            f"{entry['reason']!r}; what is annotated is kept; mend the server or model, and the "
+            "same command tries them again"
+        )
+    return before + 1
+
+
 def _in_order(
     transcripts: Sequence[Transcript], annotator: Annotator, waiting: WaitingParts
-) -> Iterator[Mapping[str, Any]]:
+) -> Generator[Mapping[str, Any], None, None]:
     """Outcomes in the order of the transcripts, those of a killed Ray run not made again.
 
     The order makes the run's files the same bytes wherever and however often it was continued.

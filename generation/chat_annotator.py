@@ -7,8 +7,8 @@ sent the same, and what they answer is read the same.
 Who is to blame when a request fails decides what happens. An outage is nobody's item: the run
 stops with one line, and what is not written yet is annotated when it goes on. An item is set aside
 only where its request fails again after the model has just answered an ordinary one of the same
-form (with given tags or without); and where this happens to many in a row, the run stops as well.
-The next session tries such items again.
+form (with given tags or without). The next session tries such items again; where there are many in
+a row, ``annotate`` stops.
 """
 
 from __future__ import annotations
@@ -42,8 +42,6 @@ from .transcripts import Transcript
 
 _ORDINARY = "I waited at the station for an hour, and nobody came."
 _ORDINARY_TAGS = ("disappointment",)
-# So many refused in a row are no accident of their texts.
-_MOST_REFUSED = 20
 # So many finished answers may wait for a slow one before them.
 _AHEAD = 4
 _PROBE_RETRIES = 2
@@ -87,7 +85,6 @@ class ChatAnnotator(Closing):
         self._chat = chat
         self._concurrency = concurrency
         self._healthy_at = {True: 0.0, False: 0.0}  # by whether tags were given
-        self._refused = 0
         self._stopped: EngineError | None = None
         with ExitStack() as stack:
             from anyio.from_thread import start_blocking_portal
@@ -108,7 +105,10 @@ class ChatAnnotator(Closing):
         try:
             await self._ask(_ORDINARY, None, 0, retries=_PROBE_RETRIES)
         except ChatError as error:
-            remedy = f"it cannot answer prompt {self.prompt.version}; give it more context or time"
+            remedy = (
+                f"it cannot answer prompt {self.prompt.version}; give it more context or time, or "
+                "a model whose chat template takes system messages"
+            )
             raise as_engine_error(self._chat, error, remedy) from None
 
     def close(self) -> None:
@@ -174,6 +174,8 @@ class ChatAnnotator(Closing):
                 future.cancel()
 
     async def _outcome(self, transcript: Transcript, given: tuple[str, ...]) -> GeneratedFace | str:
+        from anyio.lowlevel import checkpoint
+
         unknown = [tag for tag in given if tag not in self._labels]
         if unknown:
             return f"check: unknown emotion {unknown[0][:40]!r} given"
@@ -181,6 +183,8 @@ class ChatAnnotator(Closing):
         outcome: GeneratedFace | str = ""
         async with self._slots:
             for attempt in range(self.settings.retries + 1):
+                # A model in this process holds the event loop up; Ctrl-C is heard here only.
+                await checkpoint()
                 answer = await self._answer(transcript, emotions, attempt)
                 if isinstance(answer, str):
                     return answer
@@ -206,21 +210,8 @@ class ChatAnnotator(Closing):
                 if not error.passing:
                     break
             else:
-                self._refused = 0
                 return answer
-        if reason != TOO_LONG:
-            self._count_refused(reason)
         return reason
-
-    def _count_refused(self, reason: str) -> None:
-        self._refused += 1
-        if self._refused >= _MOST_REFUSED:
-            self._stopped = EngineError(
-                f"{self._chat.place}: {_MOST_REFUSED} transcripts in a row got no answer, the last "
-                f"with {reason!r}; what is annotated is kept; mend the {self._chat.kind}, and the "
-                "same command tries them again"
-            )
-            raise self._stopped
 
     async def _blame_item_or_stop(
         self, error: ChatError, failed_at: float, *, tagged: bool

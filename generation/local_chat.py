@@ -27,6 +27,7 @@ from .model_files import GgufModel
 from .server_dialects import DIALECTS, Dialect
 
 CONTEXT_TOKENS = 4096
+_TODAY = "strftime_now"  # what templates of chats call for the date
 _TOO_LONG = "exceed context window"  # in the words of llama-cpp-python
 
 
@@ -39,8 +40,8 @@ class LocalChat:
         threads: CPU threads; the answers do not depend on them.
 
     Raises:
-        EngineError: The file is not a model that llama.cpp can load, it has no chat template, or
-            memory ran out.
+        EngineError: The file is not a model that llama.cpp can load, it has no chat template or
+            one that prints the day, or memory ran out.
     """
 
     kind = "engine"
@@ -56,12 +57,9 @@ class LocalChat:
         if longest < CONTEXT_TOKENS:
             self._llama.close()
             self._llama = load(longest)
-        if "tokenizer.chat_template" not in self._llama.metadata:
+        if fault := _template_fault(self._llama.metadata.get("tokenizer.chat_template")):
             self._llama.close()
-            raise EngineError(
-                f"{self.place}: no chat template in this file; take an instruction-tuned model, "
-                "for example Llama 3 8B Instruct"
-            )
+            raise EngineError(f"{self.place}: {fault}")
 
     async def open(self) -> Dialect:
         """It is there since it was loaded, and llama.cpp keeps to a schema."""
@@ -100,6 +98,9 @@ class LocalChat:
             raise ChatError(_line(error), 400, code, passing=False) from None
         except RuntimeError as error:  # llama_decode
             raise ChatError(_line(error), 500, "", passing=True) from None
+        except Exception as error:  # a template is a program, and may raise what it likes
+            line = f"its chat template failed ({type(error).__name__}: {_line(error)})"
+            raise ChatError(line, 400, "", passing=False) from None
         choice = data["choices"][0]
         return ChatAnswer(
             text=choice["message"]["content"] or "",
@@ -137,6 +138,20 @@ def _load(path: str, gpu_layers: int, threads: int, context: int) -> Any:  # noq
             f"{path}: its chat template cannot be used ({_line(error)}); take an instruction-tuned "
             "model"
         ) from None
+
+
+def _template_fault(template: str | None) -> str:
+    if template is None:
+        return (
+            "no chat template in this file; take an instruction-tuned model, for example Llama 3 "
+            "8B Instruct"
+        )
+    if _TODAY in template:
+        return (
+            "its chat template prints today's date, so that records would depend on the day; take "
+            "--engine llama-cpp, which has one date, or another model"
+        )
+    return ""
 
 
 def _line(error: Exception) -> str:

@@ -201,7 +201,8 @@ def _wait_for(place: Any, show_progress: bool) -> None:  # noqa: ANN401 - Ray ha
 def _with_full_paths(config: AnnotationConfig) -> AnnotationConfig:
     """A worker has another current folder."""
     model, tagger = config.model, config.tagger
-    if model != PACKAGED and Path(model).exists():
+    # A server's model has a name, which a folder here may have too.
+    if config.server is None and model != PACKAGED and Path(model).exists():
         model = str(Path(model).resolve())
     if tagger is not None and Path(tagger).is_dir():
         tagger = str(Path(tagger).resolve())

@@ -65,6 +65,7 @@ class RunStore(Closing):
             self._opened.enter_context(_lock_folder(folder))
             self._remove_temporaries()
             self._check_identity(identity)
+            self.retried_ids = IdSet()
             self.accepted_ids = self._recover(part_files(folder))
             self.rejected_ids = self._recover([folder / REJECTS])
             self._open_for_append()
@@ -111,6 +112,7 @@ class RunStore(Closing):
                     faults.add(number)
                 elif is_passing(entry):
                     passing.add(number)
+                    self.retried_ids.add(entry["id"])
                 else:
                     finished.add(entry["id"])
             if faults or passing:
@@ -144,9 +146,11 @@ class RunStore(Closing):
         """Add an accepted record; durable after the next ``flush``."""
         if self._part_count >= RECORDS_PER_PART:
             self.flush()
-            self._part.close()
+            full = self._part
+            # Opened before the other is closed: there may be no room for it.
+            self._part = self._append_to(self._part_path(self._part_number + 1))
+            full.close()
             self._part_number, self._part_count = self._part_number + 1, 0
-            self._part = self._append_to(self._part_path(self._part_number))
             sync_folder(self.folder / PARTS)
         self._part.write(seal(record))
         self._part_count += 1

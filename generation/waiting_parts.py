@@ -16,13 +16,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 from uuid import uuid4
 
 from ..errors import RunError
 from .record import AnnotationRecord
+from .run_files import is_passing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,17 +90,20 @@ class WaitingParts:
         self._open: dict[str, dict[str, dict[str, Any]]] = {}
         self._taken: list[str] = []
         for path in sorted((run / PARTS).glob("part-*.parquet")):
-            self.add(path.name)
+            self._add(path.name, is_passing)
 
     def add(self, name: str) -> None:
         """Note a part that has come in; a damaged one is counted and removed, to be done again."""
+        self._add(name, lambda outcome: False)
+
+    def _add(self, name: str, again: Callable[[Mapping[str, Any]], bool]) -> None:
         outcomes = self._read(name)
         if outcomes is None:
             self.discarded += 1
             (self._run / PARTS / name).unlink(missing_ok=True)
             return
-        for identifier in outcomes:
-            self._place[identifier] = name
+        # What a session before set aside for a passing reason is tried again.
+        self._place.update({key: name for key, value in outcomes.items() if not again(value)})
 
     def __contains__(self, identifier: str) -> bool:
         return identifier in self._place
@@ -110,7 +114,7 @@ class WaitingParts:
         Raises:
             RunError: Somebody else changed the part since it came in.
         """
-        name = self._place.pop(identifier)
+        name = self._place[identifier]
         if name not in self._open:
             found = self._read(name)
             if found is None:
@@ -118,7 +122,8 @@ class WaitingParts:
                     f"{self._run / PARTS / name}: was changed or removed by somebody else; start "
                     "the same command again"
                 )
-            self._open[name] = found
+            self._open[name] = {key: found[key] for key in found if self._place.get(key) == name}
+        del self._place[identifier]
         part = self._open[name]
         outcome = part.pop(identifier)
         if not part:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from bench import HERE, KILLS, LONGEST, kill_many, run
+from bench import HERE, KILLS, kill_many, run
 from kinds import OUR_LINES, lost_and_doubled, run_hashes
 
 SLOW = pytest.mark.slow_fault
@@ -110,9 +110,12 @@ def test_a_server_that_goes_away_stops_the_run_which_the_same_command_finishes(a
     attempt.chat.stop()
     command = [sys.executable, str(HERE / "faces_chat.py"), MIDDLE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        port = int(process.stdout.readline())
-        ended = attempt.annotate(f"http://127.0.0.1:{port}/v1")
-        assert process.wait(LONGEST) == -9
+        try:
+            port = int(process.stdout.readline())
+            ended = attempt.annotate(f"http://127.0.0.1:{port}/v1")
+            assert process.wait(10) == -9, ended
+        finally:
+            process.kill()
     kept = written(attempt.folder)
     attempt.kind.serve(attempt.folder, port)  # it comes back
     again = attempt.annotate()

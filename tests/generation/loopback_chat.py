@@ -156,6 +156,9 @@ class Handler(BaseHTTPRequestHandler):
     def rest_a_second(self):
         self.give(429, {"error": {"message": "slow down"}}, Retry_After="1")
 
+    def rest_three_seconds(self):
+        self.give(429, {"error": {"message": "slow down"}}, Retry_After="3")
+
     def rest_an_hour(self):
         self.give(429, {"error": {"message": "enough for today"}}, Retry_After="3600")
 

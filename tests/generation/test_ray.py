@@ -199,6 +199,19 @@ def test_a_part_gives_back_what_was_written(tmp_path_factory, text, strength):
     assert [waiting.take(outcome["id"]) for outcome in outcomes] == outcomes
 
 
+def test_what_a_killed_run_set_aside_for_a_passing_reason_is_tried_again(tmp_path):
+    passing = {**reject(2), "reason": "server: HTTP 400"}
+    name = write_part(tmp_path, [record(1), passing, reject(3)], identity_digest(IDENTITY))
+    waiting = WaitingParts(tmp_path, IDENTITY)
+    assert [f"{number:016x}" in waiting for number in (1, 2, 3)] == [True, False, True]
+    assert waiting.take(reject(3)["id"]) == reject(3)
+    waiting.take(record(1)["id"])
+    waiting.remove_taken()
+    assert not (tmp_path / PARTS / name).exists()
+    waiting.add(write_part(tmp_path, [passing], identity_digest(IDENTITY)))
+    assert waiting.take(passing["id"]) == passing
+
+
 def test_a_batch_that_was_done_twice_is_one_part(tmp_path):
     names = {write_part(tmp_path, [record(1)], identity_digest(IDENTITY)) for _ in range(2)}
     assert [path.name for path in (tmp_path / PARTS).iterdir()] == list(names)

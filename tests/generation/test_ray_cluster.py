@@ -253,7 +253,7 @@ def test_what_an_engine_works_on_side_by_side(tmp_path, options, width):
 # A real cluster that is busy, and workers that fail
 
 _SCRIPT = """
-import json, os, sys, threading, time
+import json, os, sys, time
 from pathlib import Path
 
 import ray
@@ -324,8 +324,18 @@ holder = hold.remote()
 while not (folder / "held").exists():
     time.sleep(0.1)
 ray_annotator._FIRST_WAIT = 1
-threading.Timer(8, (folder / "free").touch).start()
+write = sys.stderr.write
+
+
+def write_and_free(text):
+    if "waiting for the Ray cluster" in text:
+        (folder / "free").touch()
+    return write(text)
+
+
+sys.stderr.write = write_and_free
 run("slow")
+sys.stderr.write = write
 run("undescribed", describe=undescribed)
 run("never_born", NeverBorn)
 run("killer", Killer)

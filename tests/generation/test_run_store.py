@@ -117,6 +117,20 @@ def test_parts_are_of_bounded_size(tmp_path, monkeypatch):
     assert [r["id"] for r in read_records(tmp_path / "run")] == [entry(n)["id"] for n in range(7)]
 
 
+def test_where_no_new_part_can_be_opened_what_is_written_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_store_module, "RECORDS_PER_PART", 3)
+    with RunStore(tmp_path / "run", IDENTITY) as store:
+        for number in range(3):
+            store.append(entry(number))
+        (tmp_path / "run" / "parts" / "part-00001.jsonl").mkdir()
+        with pytest.raises(IsADirectoryError):
+            store.append(entry(3))
+        store.flush()
+    (tmp_path / "run" / "parts" / "part-00001.jsonl").rmdir()
+    fill(tmp_path / "run", 5)
+    assert [r["id"] for r in read_records(tmp_path / "run")] == [entry(n)["id"] for n in range(5)]
+
+
 def test_a_run_of_other_settings_is_refused(tmp_path):
     fill(tmp_path / "run", 1)
     with pytest.raises(RunError, match=r"other settings \(seed: 1, now 2\); choose another --out"):

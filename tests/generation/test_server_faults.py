@@ -115,12 +115,12 @@ def test_a_passing_fault_ends_in_a_retry_that_succeeds(tmp_path, chat, fault, ch
 
 
 def test_a_rate_limit_holds_all_requests_back(tmp_path, chat):
-    chat.plans = {LINES[1]: ["rest_a_second"]}
+    chat.plans = {LINES[1]: ["rest_three_seconds"]}
     run(tmp_path, chat, concurrency=2)
     assert accounted_for(tmp_path)
     assert not rejects(tmp_path)
     limited = next(at for at, text in chat.asked if text == LINES[1])
-    during = [text for at, text in chat.asked if limited + 0.1 < at < limited + 0.9]
+    during = [text for at, text in chat.asked if limited + 1 < at < limited + 2.9]
     assert during == []
 
 

@@ -42,12 +42,23 @@ def test_many_refusals_in_a_row_stop_the_run_and_are_tried_again(tmp_path, chat)
     with pytest.raises(EngineError) as error:
         run(tmp_path, chat, MANY, concurrency=1, request_retries=0)
     assert "20 transcripts in a row got no answer, the last with 'server: HTTP 400" in words(error)
-    assert 0 < len(rejects(tmp_path)) < 20
+    assert len(rejects(tmp_path)) == 20
     chat.endless = {}
     statistics = run(tmp_path, chat, MANY)
     assert statistics["accepted"] == len(MANY)
     assert accounted_for(tmp_path, MANY)
     assert not rejects(tmp_path)
+
+
+def test_many_that_were_refused_before_do_not_stop_the_run_that_tries_them_again(tmp_path, chat):
+    refused = MANY[:24]
+    taken = tuple(f"The baker gave us {number} rolls for the way." for number in range(24))
+    lines = tuple(text for pair in zip(refused, taken, strict=True) for text in pair)
+    chat.endless = dict.fromkeys(refused, "bad_request")
+    for _ in range(3):
+        statistics = run(tmp_path, chat, lines, concurrency=1, request_retries=0)
+        assert (statistics["accepted"], statistics["rejected"]) == (24, {"server": 24})
+        assert accounted_for(tmp_path, lines)
 
 
 def test_what_was_set_aside_for_a_fault_of_the_server_is_tried_again(tmp_path, chat):

@@ -42,9 +42,8 @@ def ask_server(road: Any, kept: Sequence[Transcript], folder: Path, seed: int) -
     finally:
         chat.stop()
     done = statistics["accepted"] + sum(statistics["rejected"].values())
-    read = sum(counts["kept"] for counts in statistics["corpora"].values())
-    lost = [] if done == read else [f"{read} given, {done} came out"]
-    road.check("transcripts annotated or set aside by a server", read, lost)
+    lost = [] if done == len(kept) else [f"{len(kept)} given, {done} came out"]
+    road.check("transcripts annotated or set aside by a server", len(kept), lost)
     _check_messages(road, {message for _, message in chat.asked})
 
 
