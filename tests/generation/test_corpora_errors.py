@@ -99,6 +99,8 @@ def test_a_text_file_given_as_parquet(tmp_path):
         (b"PK\x03\x04rest", "zip"),
         (b"PAR1rest", "Parquet"),
     ],
+    # Not the bytes: gzip's hold the time, and the workers of pytest-xdist must agree on names.
+    ids=["gzip", "UTF-16", "zip", "Parquet"],
 )
 @pytest.mark.parametrize("name", ["csv", "tsv", "jsonl", "text", "isear", "go_emotions"])
 def test_packed_files_are_named(tmp_path, name, content, kind):
