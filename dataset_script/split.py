@@ -22,6 +22,9 @@ from .coded_rows import CodedRows
 from .groups import SPLIT_TABLE
 
 MIN_ITEMS = 5
+# A tag of so many items may not be further from the test share than so many percentage points.
+FREQUENT = 100
+MOST_DEVIATION = 1.0
 _ROWS_AT_ONCE = 131_072
 _SIZE_WEIGHT = 10.0  # the size of the test split against one label, while shares are evened out
 
@@ -205,6 +208,9 @@ class _Balance:
         # Both follow each move.
         self.inside = counts[chosen].sum(axis=0)
         self.holders = counts[~chosen].sum_of(lambda rows: rows[:, :-1] > 0)
+        # More of a frequent label than test may hold of it: such a group belongs into train.
+        most = np.where(total >= FREQUENT, self.wanted + MOST_DEVIATION / 100 * total, np.inf)
+        self.too_large = counts.each(lambda rows: np.any(rows[:, :-1] > most[:-1], axis=1))
 
     def _move(self, group: int) -> None:
         sign = -1 if self.chosen[group] else 1
@@ -214,6 +220,8 @@ class _Balance:
         self.holders -= sign * (row[:-1] > 0)
 
     def run(self) -> None:
+        for group in np.flatnonzero(self.too_large & self.chosen).tolist():
+            self._move(group)
         for _ in range(len(self.chosen)):
             if not self._improve():
                 break
@@ -255,8 +263,8 @@ class _Balance:
         return change
 
     def _movable(self) -> np.ndarray:
-        """Groups that may leave their side: not the last in train with one of its labels."""
+        """Groups that may leave their side: train keeps each label, and what is too large."""
         last = np.flatnonzero(self.holders == 1)
         needed = self.counts.each(lambda rows: np.any(rows[:, last] > 0, axis=1))
-        movable: np.ndarray = self.chosen | ~needed
+        movable: np.ndarray = self.chosen | ~(needed | self.too_large)
         return movable

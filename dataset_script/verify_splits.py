@@ -14,13 +14,11 @@ from ..generation.tables_reading import read_table
 from .coded import Coded
 from .groups import SPLIT_TABLE, duplicate_groups, normalise, wording_groups
 from .items import DEFAULT
+from .split import FREQUENT, MOST_DEVIATION
 from .verify_columns import SplitColumns, config_texts, hexadecimal
 from .verify_files import DataFile
 from .verify_report import Fault
 
-# A tag of so many items may not be further from the test share than so many percentage points.
-FREQUENT = 100
-MOST_DEVIATION = 1.0
 _SAID = {0: False, 1: True, -1: None}
 
 

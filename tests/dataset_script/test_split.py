@@ -86,6 +86,18 @@ def test_groups_count_with_the_tags_of_all_their_items():
     assert in_test[:50].sum() == in_test[50:].sum() == 10
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_group_with_more_of_a_tag_than_test_may_hold_stays_in_train(seed):
+    """Among others of its size, of which one goes to test; leaving costs the size much at first."""
+    large = [("relief",)] * 45 + [("joy",)] * (5 * 300 - 45)
+    alone = [("relief",)] * 80 + [("joy",)] * 2000 + [("joy", "anger")] * 620
+    groups = np.array([*np.repeat(range(5), 300), *range(5, 5 + len(alone))])
+    in_test = stratified_split(large + alone, groups, seed=seed)
+    assert not in_test[:45].any()
+    assert in_test.sum() == 840
+    assert in_test[len(large) :][:80].sum() == 25
+
+
 def test_every_tag_of_test_is_in_train():
     tags, groups = big_set(300, 60)
     tags[7] = ["joy", "seen once"]
