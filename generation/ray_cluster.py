@@ -6,8 +6,9 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -43,16 +44,18 @@ def connected(settings: RaySettings, cpus: int) -> Iterator[ModuleType]:
     """
     own = not settings.address
     ray = _import_ray(here=own or settings.address.startswith(_LOOPBACK))
-    if ray.is_initialized():
-        with _configured():
-            yield ray
-        return
-    try:
-        _connect(ray, settings, cpus)
-        with _configured():
-            yield ray
-    finally:
-        ray.shutdown()
+    # Ray prints what happens on the cluster, and standard output is the command's own.
+    with redirect_stdout(sys.stderr):
+        if ray.is_initialized():
+            with _configured():
+                yield ray
+            return
+        try:
+            _connect(ray, settings, cpus)
+            with _configured():
+                yield ray
+        finally:
+            ray.shutdown()
 
 
 def _connect(ray: ModuleType, settings: RaySettings, cpus: int) -> None:

@@ -341,7 +341,8 @@ run("never_born", NeverBorn)
 run("killer", Killer)
 said["deaths"] = len((folder / "deaths").read_text())
 said["restored"] = before == (context.enable_progress_bars, context.target_max_block_size)
-print(json.dumps(said))
+# Not printed: Ray prints there too.
+(folder / "said.json").write_text(json.dumps(said))
 """
 
 
@@ -366,7 +367,7 @@ def test_a_busy_cluster_is_waited_for_aloud_and_its_failures_are_single_lines(ra
     finally:
         shutil.rmtree(place, ignore_errors=True)
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
+    said = json.loads((tmp_path / "said.json").read_text("utf-8"))
     assert "annotate: waiting for the Ray cluster, which is busy (0 min); Ctrl-C" in done.stderr
     assert said["slow"] == "slow, but no less alive"
     assert said["undescribed"].startswith("Ray: KeyError: 'a field'; what is written already")
@@ -375,3 +376,13 @@ def test_a_busy_cluster_is_waited_for_aloud_and_its_failures_are_single_lines(ra
     assert all(said[name].isprintable() for name in ("undescribed", "never_born", "killer"))
     assert said["deaths"] == 4
     assert said["restored"]
+
+
+def test_what_is_printed_while_ray_runs_leaves_standard_output_alone(ray, monkeypatch, capsys):
+    """Ray prints there of the cluster's troubles, in front of what ``--json`` prints."""
+    monkeypatch.setattr(ray_cluster_module, "_connect", lambda *_: print("(raylet) a task failed"))
+    with ray_cluster_module.connected(RaySettings(), 1):
+        print("(raylet) again")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "(raylet) a task failed\n(raylet) again\n"
