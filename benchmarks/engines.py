@@ -186,9 +186,11 @@ def show(result: dict[str, Any]) -> None:
         f"{result['corpus']}, {result['model']}, temperature {result['temperature']:g}, "
         f"{result['retries']} retries, seed {result['seed']}, one thread each"
     )
-    print(f"\n{'run':<12}{'outcomes':>10}{'records':>10}{'items/s':>10}")
+    print(f"\n{'run':<12}{'outcomes':>10}{'different':>10}{'records':>10}{'items/s':>10}")
     for name, found in result["runs"].items():
-        columns = (len(found["outcomes"]), found["accepted"], found["items_per_second"])
+        outcomes = found["outcomes"].values()
+        different = len({json.dumps(outcome) for outcome in outcomes})
+        columns = (len(outcomes), different, found["accepted"], found["items_per_second"])
         print(f"{name:<12}" + "".join(f"{value:>10}" for value in columns))
     columns = ("transcripts", "equal_outcomes", "records_in_both", "records_equal")
     columns += ("records_only_first", "records_only_second")

@@ -29,14 +29,11 @@ from ..errors import EngineError
 from .answer_engine import GeneratedFace, HumanEmotions
 from .chat_model import ChatAnswer, ChatError, ChatModel, as_engine_error
 from .chat_request import attempt_seed, conversation, wire_schema
-from .consistency import CONSISTENCY_TABLE
-from .description_reading import READING_TABLE
-from .emotion_table import EMOTION_TABLE, load_emotion_table
+from .emotion_table import load_emotion_table
 from .generate import TOO_LONG
-from .generate_checks import CHECKS_TABLE, AnswerChecker
+from .generate_checks import TABLES, AnswerChecker
 from .generate_prompt import GeneratePrompt
 from .generate_sampling import GenerateSettings
-from .phrases import PHRASES_TABLE
 from .tables_reading import load_emotions
 from .transcripts import Transcript
 
@@ -129,11 +126,7 @@ class ChatAnnotator(Closing):
             **self._chat.identity(),
             "schema_dialect": self._dialect.name,
             "prompt_sha256": _digest([self._messages, self._schema(None)]),
-            "emotion_table": EMOTION_TABLE,
-            "checks_table": CHECKS_TABLE,
-            "consistency_table": CONSISTENCY_TABLE,
-            "reading_table": READING_TABLE,
-            "phrase_table": PHRASES_TABLE,
+            **TABLES,
             "settings": settings,
         }
 

@@ -21,16 +21,13 @@ from ..errors import EngineError
 from .answer_engine import GeneratedFace, HumanEmotions
 from .batch_engine import BatchEngine
 from .chat_template import prompt_tokens
-from .consistency import CONSISTENCY_TABLE
-from .description_reading import READING_TABLE
-from .emotion_table import EMOTION_TABLE, load_emotion_table
-from .generate_checks import CHECKS_TABLE, AnswerChecker
+from .emotion_table import load_emotion_table
+from .generate_checks import TABLES, AnswerChecker
 from .generate_prompt import GeneratePrompt
 from .generate_sampling import Drawing, GenerateSettings
 from .grammar import GrammarCompiler
 from .llama_engine import LlamaWeights
 from .model_files import GgufModel
-from .phrases import PHRASES_TABLE
 from .tables_reading import load_emotions
 from .transcripts import Transcript, transcript_id
 
@@ -132,11 +129,7 @@ class GenerateAnnotator(Closing):
             "prompt_version": self.prompt.version,
             "prompt_tokens_sha256": _digest([self._tokens.head, self._tokens.tail]),
             "mapping_version": self.mapping.version,
-            "emotion_table": EMOTION_TABLE,
-            "checks_table": CHECKS_TABLE,
-            "consistency_table": CONSISTENCY_TABLE,
-            "reading_table": READING_TABLE,
-            "phrase_table": PHRASES_TABLE,
+            **TABLES,
             "settings": settings,
             "seed": self.seed,
         }

@@ -13,14 +13,25 @@ from typing import Any
 
 from ..au_mapping import ActionUnit, AUMapping
 from ..errors import ActionUnitError
-from .consistency import answer_faults
+from .consistency import CONSISTENCY_TABLE, answer_faults
+from .description_reading import READING_TABLE
+from .emotion_table import EMOTION_TABLE
 from .generate_prompt import GeneratePrompt, allows_empty, as_answer
 from .grammar import Exclusions
+from .phrases import PHRASES_TABLE
 from .strict_schema import strict_validator
 from .tables_reading import NEUTRAL, read_table
 from .transcripts import normalise
 
 CHECKS_TABLE = "generate_checks-v1"
+# What an answer is checked by, for the identity of a run, whichever engine wrote it.
+TABLES = {
+    "emotion_table": EMOTION_TABLE,
+    "checks_table": CHECKS_TABLE,
+    "consistency_table": CONSISTENCY_TABLE,
+    "reading_table": READING_TABLE,
+    "phrase_table": PHRASES_TABLE,
+}
 _WORD = re.compile(r"[a-z']+")
 
 

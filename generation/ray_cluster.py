@@ -34,6 +34,8 @@ _SHOWN = 400
 def connected(settings: RaySettings, cpus: int) -> Iterator[ModuleType]:
     """Ray, connected; a cluster of our own listens on loopback only and ends with the run.
 
+    Until it is closed, what this process prints goes to stderr, since Ray prints there too.
+
     Args:
         settings: Which cluster.
         cpus: CPUs of one actor, for a cluster of our own.

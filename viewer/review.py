@@ -20,10 +20,10 @@ from functools import cache
 from hashlib import blake2b
 from heapq import nsmallest
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ..au_mapping import ActionUnit, AUMapping, load_mapping
+from ..closing import Closing
 from ..errors import ActionUnitError, ReviewError
 from .data_files import check_against_schema
 from .face import draw_face
@@ -120,7 +120,7 @@ def fingerprint(record: Mapping[str, Any]) -> str:
     return blake2b(judged.encode(), digest_size=8).hexdigest()
 
 
-class Review:
+class Review(Closing):
     """The items of a review and the verdicts on them; may be used from several threads.
 
     Args:
@@ -269,17 +269,6 @@ class Review:
         """Close the verdict file and give up its lock."""
         if self._file:
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _unit_in_words(text: str, mapping: AUMapping) -> dict[str, Any]:
